@@ -1,0 +1,1 @@
+//! The packets before the first typed message: StartupMessage, SSLRequest, GSSENCRequest, CancelRequest.
