@@ -10,10 +10,20 @@
 //! exact gets a route; the rest is [`Route::Refused`].
 
 mod bind;
+mod builtin;
 pub mod explain;
+mod mention;
+mod pins;
+mod planner;
+mod scatter;
 mod schema;
+mod single;
+mod utility;
+mod verify;
+mod write;
 
 pub use bind::{Param, Values, bind};
+pub use planner::plan;
 pub use schema::Schema;
 
 use crate::catalog::SearchPath;
@@ -94,12 +104,9 @@ pub struct KeyRoute {
 /// What a statement's keys are used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyPurpose {
-    /// All of them restrict the rows of one table: NULL, or two different values, match none, and any one
-    /// shard says so.
-    Restrict,
-    /// Each pins another part of the statement (a joined table, a subquery): all must lie on one shard.
-    /// A NULL one pins a part that has no rows.
-    Pin,
+    /// Each pins a table of the statement: all must lie on one shard. A NULL one pins a table of which no
+    /// row counts.
+    Find,
     /// It places a new row: NULL is refused (`23514`).
     Place,
 }
@@ -120,17 +127,17 @@ pub enum KeySource {
         number: usize,
         /// How its type is known.
         typing: ParamType,
+        /// Whether it is cast to an integer type where it is the key, so that it may be a text.
+        is_cast: bool,
     },
 }
 
 /// How a parameter that holds a key gets its type where the client declares none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamType {
-    /// It is used with keys only, so the server gives it the key's integer type.
+    /// It is used with keys only, so the server gives it an integer type.
     FromKey,
-    /// It is cast to an integer type where it is used: a declared text type is read as an integer.
-    Cast,
-    /// It is used elsewhere too: only a type the client declares tells.
+    /// It is used elsewhere too: only a type that the client declares tells.
     Declared,
 }
 
@@ -161,17 +168,6 @@ pub enum Bound<'p> {
     Scatter(&'p Scatter),
     /// Answer from the plan inside: see [`explain::rows`].
     Explain(&'p Explain),
-}
-
-/// Plans one statement (no `;` inside).
-pub fn plan(sql: &[u8], context: &Context<'_>) -> Planned {
-    let _ = (sql, context);
-    Planned {
-        route: Route::Refused(Box::new(SqlError::refused("nothing is planned yet", "wait"))),
-        tables: Vec::new(),
-        declined: Vec::new(),
-        changes_catalog: false,
-    }
 }
 
 impl Planned {
