@@ -147,7 +147,9 @@ fn param_key(
     if !is_read {
         return Err(SqlError::refused(
             format!("parameter ${number}, a sharding key, is not known to be an integer"),
-            format!("Write ${number}::bigint where it is the key, and use another parameter elsewhere; or declare its type as bigint."),
+            format!(
+                "Write ${number}::bigint where it is the key, and use another parameter elsewhere; or declare its type as bigint."
+            ),
         ));
     }
     let Some(value) = param.value else { return Ok(Key::Nothing) };

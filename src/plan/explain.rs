@@ -55,7 +55,8 @@ impl<'a> Parts<'a> {
         bound: Option<&'a Result<Bound<'_>, SqlError>>,
         shard_names: &[String],
     ) -> Parts<'a> {
-        let name = |shard: ShardId| shard_names.get(shard.index()).cloned().unwrap_or_else(|| shard.to_string());
+        let name =
+            |shard: ShardId| shard_names.get(shard.index()).cloned().unwrap_or_else(|| shard.to_string());
         let mut parts = Parts {
             plan: "Single",
             shards: None,
@@ -208,16 +209,18 @@ pub(super) fn refusal(kind: &Kind, items: &[ShardedItem<'_>], declined: &[Declin
     let keys: Vec<String> =
         items.iter().map(|item| format!("{}.{} = ...", item.table.table, item.table.key)).collect();
     let hint = match kind {
-        Kind::Insert(_) => "Give the sharding key as a constant or parameter, one row per statement.".to_owned(),
+        Kind::Insert(_) => {
+            "Give the sharding key as a constant or parameter, one row per statement.".to_owned()
+        }
         _ => {
             let mut keys = keys;
             keys.dedup();
-            format!("Add a condition on the sharding key for each sharded table ({}) under AND in WHERE.", keys.join(", "))
+            format!(
+                "Add a condition on the sharding key for each sharded table ({}) under AND in WHERE.",
+                keys.join(", ")
+            )
         }
     };
-    SqlError::refused(
-        format!("this {verb} sharded {noun} {} is not supported yet", names.join(", ")),
-        hint,
-    )
-    .with_detail(reasons.join("; "))
+    SqlError::refused(format!("this {verb} sharded {noun} {} is not supported yet", names.join(", ")), hint)
+        .with_detail(reasons.join("; "))
 }

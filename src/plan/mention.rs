@@ -55,13 +55,7 @@ pub(super) fn read(sql: &[u8], from: usize, scs: bool, schema: &Schema) -> Menti
 }
 
 impl Mentions {
-    fn token(
-        &mut self,
-        sql: &[u8],
-        token: &Token,
-        [before, after]: [Option<TokenKind>; 2],
-        schema: &Schema,
-    ) {
+    fn token(&mut self, sql: &[u8], token: &Token, [before, after]: [Option<TokenKind>; 2], schema: &Schema) {
         match token.kind {
             TokenKind::Word | TokenKind::QuotedIdent => {}
             TokenKind::UnicodeIdent => {

@@ -36,7 +36,8 @@ impl Pins<'_> {
         for (index, item) in self.items.iter().enumerate() {
             let mut best: Option<Constant> = None;
             for condition in self.conditions(item.level) {
-                for (column, other) in [(&condition.left, &condition.right), (&condition.right, &condition.left)]
+                for (column, other) in
+                    [(&condition.left, &condition.right), (&condition.right, &condition.left)]
                 {
                     let Operand::Constant(constant) = other else { continue };
                     if self.restricts(condition, column, item.level) == Some(index) {
@@ -65,7 +66,8 @@ impl Pins<'_> {
         let mut is_changed = false;
         for level in 0..self.analysis.levels.len() {
             for condition in self.conditions(level) {
-                for (target, other) in [(&condition.left, &condition.right), (&condition.right, &condition.left)]
+                for (target, other) in
+                    [(&condition.left, &condition.right), (&condition.right, &condition.left)]
                 {
                     let Some(target) = self.restricts(condition, target, level) else { continue };
                     let Some(other) = self.key_column(other, level) else { continue };
@@ -83,8 +85,7 @@ impl Pins<'_> {
 
     /// How often `$number` is compared with a key.
     pub(super) fn key_uses(&self, number: usize) -> usize {
-        let is_param =
-            |operand: &Operand| matches!(operand, Operand::Constant(Constant::Param { number: n, .. }) if *n == number);
+        let is_param = |operand: &Operand| matches!(operand, Operand::Constant(Constant::Param { number: n, .. }) if *n == number);
         (0..self.analysis.levels.len())
             .flat_map(|level| self.conditions(level).iter().map(move |condition| (level, condition)))
             .flat_map(|(level, c)| [(level, &c.left, &c.right), (level, &c.right, &c.left)])

@@ -27,7 +27,8 @@ pub(super) type Answer = Result<Route, String>;
 pub fn plan(sql: &[u8], context: &Context<'_>) -> Planned {
     let scs = context.standard_conforming_strings;
     let mentions = mention::read(sql, 0, scs, context.schema);
-    let literals = mentions.tokens.iter().filter(|token| is_literal(token)).map(|token| token.start).collect();
+    let literals =
+        mentions.tokens.iter().filter(|token| is_literal(token)).map(|token| token.start).collect();
     let subject = Subject { context: *context, sql, from: 0, mentions, literals };
     let planned = match utility::howdah_explain(&subject) {
         Some(Ok((from, format))) => {
@@ -189,7 +190,9 @@ fn tables<'a>(subject: &Subject<'a>, analysis: &Analysis) -> Result<Tables<'a>, 
                     let Some(table) = schema.sharded(*index) else { continue };
                     if entry.renames_columns {
                         return Err(SqlError::refused(
-                            format!("an alias that renames the columns of sharded table \"{shown}\" is not supported yet"),
+                            format!(
+                                "an alias that renames the columns of sharded table \"{shown}\" is not supported yet"
+                            ),
                             "Leave out the list of column names behind the alias.",
                         ));
                     }
@@ -242,7 +245,9 @@ fn route_sharded(
     if let Some((name, _)) = tables.singles.first() {
         let sharded = tables.sharded.first().map_or("", |item| item.table.table.as_str());
         return Err(SqlError::refused(
-            format!("\"{name}\" lies on one shard only: using it together with sharded table \"{sharded}\" is not supported yet"),
+            format!(
+                "\"{name}\" lies on one shard only: using it together with sharded table \"{sharded}\" is not supported yet"
+            ),
             "Ask for them one by one; reference tables, which lie on every shard, come later.",
         ));
     }

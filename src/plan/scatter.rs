@@ -49,7 +49,9 @@ fn columns(level: &Level) -> Result<(), String> {
             return Err(format!("the system column {last} differs from shard to shard"));
         }
         if column.len() == 1 && named.contains(&last) {
-            return Err(format!("the whole row \"{last}\" is a value of a type that differs from shard to shard"));
+            return Err(format!(
+                "the whole row \"{last}\" is a value of a type that differs from shard to shard"
+            ));
         }
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! Statements decided by their words: EXPLAIN, commands that reach all tables at once, and what neither
 //! is analysed nor touches more than one kind of table.
 
+use super::explain::Format;
 use super::mention::Mentions;
 use super::planner::{Subject, single_allowed};
 use super::schema::Meaning;
-use super::explain::Format;
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::sql::lexer::{Token, TokenKind};
@@ -67,7 +67,11 @@ pub(super) fn explained(mentions: &Mentions) -> Option<usize> {
         tokens.find(|token| token.kind == TokenKind::ParenClose);
         return tokens.next().map(|token| token.start);
     }
-    let flags = mentions.leading.iter().skip(1).take_while(|w| matches!(w.as_str(), "analyze" | "analyse" | "verbose"));
+    let flags = mentions
+        .leading
+        .iter()
+        .skip(1)
+        .take_while(|w| matches!(w.as_str(), "analyze" | "analyse" | "verbose"));
     let flags = flags.count();
     tokens.nth(flags).map(|token| token.start)
 }
@@ -102,13 +106,18 @@ pub(super) fn refusal(subject: &Subject<'_>) -> Option<SqlError> {
     };
     if let Some(command) = whole {
         return Some(SqlError::refused(
-            format!("{command} in a cluster with sharded tables is not supported yet: what it touches does not show"),
+            format!(
+                "{command} in a cluster with sharded tables is not supported yet: what it touches does not show"
+            ),
             "Send the statements inside one by one, or run it on each shard.",
         ));
     }
     if reaches_all_tables(subject) {
         return Some(SqlError::refused(
-            format!("{} of all tables in a cluster with sharded tables is not supported yet", first.to_uppercase()),
+            format!(
+                "{} of all tables in a cluster with sharded tables is not supported yet",
+                first.to_uppercase()
+            ),
             "Name the tables, or run it on each shard.",
         ));
     }
@@ -120,7 +129,9 @@ pub(super) fn refusal(subject: &Subject<'_>) -> Option<SqlError> {
     }
     if let Some(name) = &mentions.runs_text {
         return Some(SqlError::refused(
-            format!("{name}() in a cluster with sharded tables is not supported: it runs SQL that does not show"),
+            format!(
+                "{name}() in a cluster with sharded tables is not supported: it runs SQL that does not show"
+            ),
             "Run the SQL as a statement of its own.",
         ));
     }
@@ -153,7 +164,10 @@ fn reaches_all_tables(subject: &Subject<'_>) -> bool {
         "vacuum" | "analyze" | "analyse" | "cluster" => {
             // Without a table there is nothing but options, in parentheses or as words.
             let is_option = |name: &String| {
-                matches!(name.as_str(), "vacuum" | "analyze" | "analyse" | "cluster" | "full" | "freeze" | "verbose")
+                matches!(
+                    name.as_str(),
+                    "vacuum" | "analyze" | "analyse" | "cluster" | "full" | "freeze" | "verbose"
+                )
             };
             let behind = mentions.tokens.iter().rposition(|token| token.kind == TokenKind::ParenClose);
             let has_options = mentions.tokens.get(1).is_some_and(|token| token.kind == TokenKind::ParenOpen);

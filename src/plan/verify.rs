@@ -36,9 +36,10 @@ pub fn check(planned: &Planned, rules: &Rules) -> Result<(), String> {
             ensure(!matches!(explain.inner.route, Route::Explain(_)), "EXPLAIN is not nested")?;
             check(&explain.inner, rules)
         }
-        Route::Refused(error) => {
-            ensure(error.hint.is_some() || error.code != crate::sqlstate::FEATURE_NOT_SUPPORTED, "a refusal has a hint")
-        }
+        Route::Refused(error) => ensure(
+            error.hint.is_some() || error.code != crate::sqlstate::FEATURE_NOT_SUPPORTED,
+            "a refusal has a hint",
+        ),
     }
 }
 

@@ -52,7 +52,8 @@ fn family<'a>(subject: &Subject<'a>, relation: &'a Relation) -> Vec<&'a Relation
     let mut members = vec![relation];
     let mut at = 0;
     while let Some(member) = members.get(at).copied() {
-        let children = member.children.iter().filter_map(|oid| subject.schema().catalog().relation_by_oid(*oid));
+        let children =
+            member.children.iter().filter_map(|oid| subject.schema().catalog().relation_by_oid(*oid));
         for child in children {
             if !members.iter().any(|known| known.oid == child.oid) {
                 members.push(child);
@@ -188,13 +189,17 @@ fn defaults(relation: &Relation, insert: &Insert) -> Result<(), SqlError> {
         match column.default {
             ColumnDefault::Sequence => {
                 return Err(SqlError::refused(
-                    format!("filling \"{column_name}\" of sharded table \"{table}\" from a sequence is not supported yet"),
+                    format!(
+                        "filling \"{column_name}\" of sharded table \"{table}\" from a sequence is not supported yet"
+                    ),
                     hint,
                 ));
             }
             ColumnDefault::Function => {
                 return Err(SqlError::refused(
-                    format!("the default of \"{column_name}\" of sharded table \"{table}\" calls a user function"),
+                    format!(
+                        "the default of \"{column_name}\" of sharded table \"{table}\" calls a user function"
+                    ),
                     hint,
                 ));
             }

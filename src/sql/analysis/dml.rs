@@ -20,7 +20,9 @@ impl Walk {
             && insert.settings.is_none()
             && insert.format_clause.is_none()
             && insert.multi_table_insert_type.is_none();
-        let TableObject::TableName(table) = &insert.table else { return not_understood("INSERT of this kind") };
+        let TableObject::TableName(table) = &insert.table else {
+            return not_understood("INSERT of this kind");
+        };
         if !is_plain {
             return not_understood("INSERT of this kind");
         }

@@ -60,7 +60,9 @@ impl Walk {
             Expr::IsDistinctFrom(a, b) | Expr::IsNotDistinctFrom(a, b) => {
                 self.expressions([&**a, &**b], level)
             }
-            Expr::AtTimeZone { timestamp, time_zone } => self.expressions([&**timestamp, &**time_zone], level),
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                self.expressions([&**timestamp, &**time_zone], level)
+            }
             Expr::Position { expr, r#in } => self.expressions([&**expr, &**r#in], level),
             Expr::InList { expr, list, .. } => {
                 self.expression(expr, level)?;
@@ -81,7 +83,12 @@ impl Walk {
                 self.unary_operator(op, level);
                 self.expression(expr, level)
             }
-            Expr::Cast { kind: ast::CastKind::Cast | ast::CastKind::DoubleColon, expr, data_type, format } => {
+            Expr::Cast {
+                kind: ast::CastKind::Cast | ast::CastKind::DoubleColon,
+                expr,
+                data_type,
+                format,
+            } => {
                 if format.is_some() {
                     return not_understood("CAST with FORMAT");
                 }
@@ -94,7 +101,9 @@ impl Walk {
             }
             Expr::Case { operand, conditions, else_result, .. } => {
                 self.expressions(operand.as_deref().into_iter().chain(else_result.as_deref()), level)?;
-                conditions.iter().try_for_each(|when| self.expressions([&when.condition, &when.result], level))
+                conditions
+                    .iter()
+                    .try_for_each(|when| self.expressions([&when.condition, &when.result], level))
             }
             Expr::Tuple(exprs) => self.expressions(exprs, level),
             Expr::Array(array) => self.expressions(&array.elem, level),

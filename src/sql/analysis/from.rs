@@ -1,6 +1,8 @@
 //! FROM: items, joins, and what their conditions restrict.
 
-use super::{Applies, Condition, Item, Operand, Source, Walk, Walked, condition, not_understood, object_name};
+use super::{
+    Applies, Condition, Item, Operand, Source, Walk, Walked, condition, not_understood, object_name,
+};
 use crate::sql::parse::{self, ast};
 use ast::{JoinConstraint, JoinOperator, TableFactor, TableWithJoins};
 use std::ops::Range;

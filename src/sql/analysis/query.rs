@@ -22,7 +22,8 @@ impl Walk {
             format_clause,
             pipe_operators,
         } = query;
-        if for_clause.is_some() || settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty() {
+        if for_clause.is_some() || settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty()
+        {
             return not_understood("a clause behind the query");
         }
         let scope = self.ctes.len();
@@ -34,7 +35,9 @@ impl Walk {
             self.clause(level, "WITH");
         }
         if let Some(order_by) = order_by {
-            let OrderByKind::Expressions(exprs) = &order_by.kind else { return not_understood("ORDER BY ALL") };
+            let OrderByKind::Expressions(exprs) = &order_by.kind else {
+                return not_understood("ORDER BY ALL");
+            };
             if order_by.interpolate.is_some() {
                 return not_understood("INTERPOLATE");
             }
@@ -66,12 +69,7 @@ impl Walk {
         Ok(())
     }
 
-    fn limits(
-        &mut self,
-        limit: Option<&LimitClause>,
-        fetch: Option<&ast::Fetch>,
-        level: usize,
-    ) -> Walked {
+    fn limits(&mut self, limit: Option<&LimitClause>, fetch: Option<&ast::Fetch>, level: usize) -> Walked {
         match limit {
             None => {}
             Some(LimitClause::LimitOffset { limit, offset, limit_by }) if limit_by.is_empty() => {
@@ -237,9 +235,8 @@ fn plain_wildcard(options: &ast::WildcardAdditionalOptions) -> Walked {
 fn output(expr: &Expr) -> Walked<Output> {
     let Expr::Function(function) = expr else { return Ok(Output::Expression) };
     let FunctionArguments::List(list) = &function.args else { return Ok(Output::Expression) };
-    let is_star = |arg: &ast::FunctionArg| {
-        matches!(arg, ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard))
-    };
+    let is_star =
+        |arg: &ast::FunctionArg| matches!(arg, ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard));
     let stars = list.args.iter().filter(|arg| is_star(arg)).count();
     let is_modified = function.filter.is_some()
         || function.over.is_some()
