@@ -1,5 +1,7 @@
 //! `howdah.toml`: good files, and every error of bad ones with its place.
 
+#![expect(clippy::panic, reason = "how a helper of tests fails")]
+
 use howdah::config::{self, Config, Credential, ListenAddress, Pooling, ServerAddress};
 use howdah::diagnostic::SourceText;
 use std::path::Path;

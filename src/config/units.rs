@@ -50,7 +50,7 @@ fn split(text: &str) -> Option<(u64, &str)> {
 pub fn show_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)] {
-        if ms >= length && ms % length == 0 {
+        if ms >= length && ms.is_multiple_of(length) {
             return format!("{}{unit}", ms / length);
         }
     }
@@ -60,7 +60,7 @@ pub fn show_duration(duration: Duration) -> String {
 /// Writes a size in the largest unit that holds it exactly; [`parse_size`] reads it back.
 pub fn show_size(bytes: u64) -> String {
     for (unit, length) in [("GB", 1u64 << 30), ("MB", 1 << 20), ("kB", 1 << 10)] {
-        if bytes >= length && bytes % length == 0 {
+        if bytes >= length && bytes.is_multiple_of(length) {
             return format!("{}{unit}", bytes / length);
         }
     }
