@@ -5,11 +5,15 @@
 
 mod model;
 pub mod raw;
+mod reload;
 mod units;
 mod validate;
+mod watch;
 
 pub use model::*;
+pub use reload::{Check, ConfigStore, ReloadReport};
 pub use units::{parse_duration, parse_size, show_duration, show_size};
+pub use watch::watch;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceText, read_toml};
 use std::path::Path;
