@@ -14,15 +14,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Bounds of a client message: below, logging in would fail; above, Postgres itself refuses.
 const MESSAGE_BYTES: std::ops::RangeInclusive<u64> = 16 << 10..=1 << 30;
 
-/// Worker threads at most.
-const THREADS_MAX: u16 = 1024;
-
 impl Context<'_> {
     pub(super) fn general(&mut self, raw: RawGeneral) -> General {
-        if let Some(threads) = raw.threads.as_ref().filter(|threads| *threads.get() > THREADS_MAX) {
-            let found = format!("`threads` is {}", threads.get());
-            self.error(threads.span(), found, format!("0 (one per core) to {THREADS_MAX}"));
-        }
         if let Some(name) = &raw.cluster_name {
             self.plain_name(name, "installation");
         }
