@@ -7,6 +7,7 @@ mod model;
 pub mod raw;
 mod reload;
 mod schema;
+mod show;
 mod units;
 mod validate;
 mod watch;
@@ -14,6 +15,7 @@ mod watch;
 pub use model::*;
 pub use reload::{Check, ConfigStore, Observer, ReloadReport};
 pub use schema::{reference, schema};
+pub use show::{Setting, settings};
 pub use units::{parse_duration, parse_size, show_duration, show_size};
 pub use watch::watch;
 

@@ -58,7 +58,7 @@ const SERVER: &str = "SELECT current_setting('server_version_num')::int4, curren
 // The columns' names differ between versions (daticulocale, datlocale), hence the detour over jsonb.
 const LOCALE: &str = "SELECT pg_catalog.concat_ws(' ', d.datcollate, d.datctype, j->>'datlocprovider',
         j->>'daticulocale', j->>'datlocale', pg_catalog.pg_database_collation_actual_version(d.oid)),
-    (d.datcollversion IS DISTINCT FROM pg_catalog.pg_database_collation_actual_version(d.oid))::int8
+    (d.datcollversion IS DISTINCT FROM pg_catalog.pg_database_collation_actual_version(d.oid))::int4::int8
   FROM pg_catalog.pg_database d, LATERAL pg_catalog.to_jsonb(d) j
   WHERE d.datname = pg_catalog.current_database()";
 
