@@ -24,7 +24,6 @@ pub(super) struct ShardedItem<'a> {
 pub(super) struct Pins<'a> {
     pub(super) analysis: &'a Analysis,
     pub(super) schema: &'a Schema,
-    pub(super) search_path: &'a SearchPath,
     pub(super) items: &'a [ShardedItem<'a>],
 }
 

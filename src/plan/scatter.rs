@@ -14,17 +14,17 @@ pub(super) fn route(subject: &Subject<'_>, analysis: &Analysis, items: &[Sharded
     if analysis.kind != Kind::Select {
         return Err("writes to several shards are not supported yet".to_owned());
     }
+    if let Some(clause) = analysis.levels.iter().find_map(|level| level.clauses.first()) {
+        return Err(format!("{clause} over several shards is not supported yet"));
+    }
+    if let Some(what) = analysis.levels.iter().find_map(|level| level.beyond_row.first()) {
+        return Err(format!("{what} is not evaluated on several shards"));
+    }
     let ([level], [item]) = (&analysis.levels[..], items) else {
         return Err("it is more than one SELECT from one sharded table".to_owned());
     };
-    if let Some(clause) = level.clauses.first() {
-        return Err(format!("{clause} over several shards is not supported yet"));
-    }
     if level.items.len() != 1 {
         return Err("it reads more than one sharded table".to_owned());
-    }
-    if let Some(what) = level.beyond_row.first() {
-        return Err(format!("{what} is not evaluated on several shards"));
     }
     let relation = subject.schema().sharded_relation(item.table);
     if relation.is_some_and(|relation| relation.has_row_security) {

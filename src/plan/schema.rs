@@ -104,15 +104,6 @@ impl Schema {
         }
     }
 
-    /// The relation that a name means, in the catalog.
-    pub(super) fn relation(&self, path: &SearchPath, name: &[String]) -> Option<&Relation> {
-        match name {
-            [table] => path.schemas().iter().find_map(|schema| self.catalog.relation(schema, table)),
-            [.., schema, table] => self.catalog.relation(schema, table),
-            [] => None,
-        }
-    }
-
     /// The rule of a sharded table.
     pub(super) fn sharded(&self, index: usize) -> Option<&ShardedTable> {
         self.rules.sharded().get(index)

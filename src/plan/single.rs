@@ -31,12 +31,7 @@ pub(super) fn route(subject: &Subject<'_>, analysis: &Analysis, items: &[Sharded
         }
         Kind::Select | Kind::Update(_) | Kind::Delete => (items, None),
     };
-    let pins = Pins {
-        analysis,
-        schema: subject.schema(),
-        search_path: subject.context.search_path,
-        items: pinnable,
-    };
+    let pins = Pins { analysis, schema: subject.schema(), items: pinnable };
     let mut constants = pins.find().map_err(|item| {
         format!(
             "no condition {} = constant or parameter restricts all rows of \"{}\" that count",

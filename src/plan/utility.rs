@@ -234,12 +234,14 @@ pub(super) fn route(subject: &Subject<'_>, reason: Option<&str>) -> Result<Shard
 
 fn refuse(mentions: &Mentions, name: &str, what: &str, reason: Option<&str>) -> SqlError {
     let command = mentions.word(0).to_uppercase();
+    let is_query =
+        ["select", "insert", "update", "delete", "with", "values", "explain"].contains(&mentions.word(0));
     match reason {
-        Some(reason) => SqlError::refused(
+        Some(reason) if is_query || command.is_empty() => SqlError::refused(
             format!("the statement mentions \"{name}\", which {what}, and {reason}"),
             "Write it in a simpler way; only what is fully understood runs on sharded tables.",
         ),
-        None => SqlError::refused(
+        _ => SqlError::refused(
             format!("{command} that mentions \"{name}\", which {what}, is not supported yet"),
             "Run it on each shard, on connections to the shards themselves.",
         ),

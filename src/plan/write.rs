@@ -116,19 +116,26 @@ fn foreign_keys(
             "Drop the foreign key, or let it contain the sharding key on both sides.",
         ))
     };
+    // An UPDATE checks only the foreign keys whose columns it sets.
+    let is_set = |column: &String| match kind {
+        Kind::Update(sets) => sets.contains(column),
+        Kind::Insert(_) | Kind::Delete | Kind::Select => true,
+    };
     if !matches!(kind, Kind::Delete) {
-        for key in &relation.foreign_keys {
+        for key in relation.foreign_keys.iter().filter(|key| key.columns.iter().any(|(mine, _)| is_set(mine)))
+        {
             match catalog.relation_by_oid(key.references) {
                 Some(other) if !is_colocated(relation, other, &key.columns) => return refused(other),
                 _ => {}
             }
         }
     }
-    if matches!(kind, Kind::Insert(_)) {
+    if matches!(kind, Kind::Insert(insert) if insert.conflict_sets.is_empty()) {
         return Ok(());
     }
     for other in catalog.relations() {
-        for key in other.foreign_keys.iter().filter(|key| key.references == relation.oid) {
+        let to_this = other.foreign_keys.iter().filter(|key| key.references == relation.oid);
+        for key in to_this.filter(|key| key.columns.iter().any(|(_, theirs)| is_set(theirs))) {
             if !is_colocated(other, relation, &key.columns) {
                 return refused(other);
             }

@@ -10,7 +10,7 @@ pub(super) fn collect(expr: &Expr, applies: &Applies, out: &mut Vec<Condition>) 
     while let Some(expr) = todo.pop() {
         match expr {
             Expr::Nested(inner) => todo.push(inner),
-            Expr::BinaryOp { left, op: BinaryOperator::And, right } => todo.extend([&**left, &**right]),
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => todo.extend([&**right, &**left]),
             Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
                 if let (Some(left), Some(right)) = (operand(left), operand(right)) {
                     out.push(Condition { left, right, applies: applies.clone() });

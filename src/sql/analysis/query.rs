@@ -82,7 +82,7 @@ impl Walk {
         }
         if let Some(fetch) = fetch {
             self.clause(level, "FETCH FIRST");
-            for expr in &fetch.quantity {
+            if let Some(expr) = &fetch.quantity {
                 self.expression(expr, level)?;
             }
         }
