@@ -23,6 +23,7 @@ pub mod parse;
 pub mod prepared;
 pub mod scan;
 pub mod settings;
+pub mod template;
 pub mod transaction;
 
 pub use effects::Effects;
