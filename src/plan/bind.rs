@@ -23,9 +23,10 @@ pub struct Param<'a> {
 
 /// The values of one execution.
 pub trait Values {
-    /// The raw bytes of a literal in the statement's text (quotes included), counted from 0.
+    /// The raw bytes (quotes included) of a literal that the template lifted, counted from 0; `None` behind
+    /// the last.
     fn literal(&self, index: usize) -> Option<&[u8]>;
-    /// The parameter `$number`, from 1.
+    /// The parameter `$number`, from 1; `None` behind the last.
     fn param(&self, number: usize) -> Option<Param<'_>>;
 }
 
@@ -67,6 +68,7 @@ fn key_shard<V: Values>(route: &KeyRoute, rules: &Rules, values: &V) -> Result<S
     for source in &route.keys {
         let key = match source {
             KeySource::Literal { index, is_negated } => literal_key(values.literal(*index), *is_negated)?,
+            KeySource::Fixed(value) => Key::Value(*value),
             KeySource::Param { number, typing, is_cast } => {
                 param_key(values.param(*number), *number, *typing, *is_cast)?
             }
@@ -99,7 +101,7 @@ fn shard_of(map: &BucketMap, value: i64) -> ShardId {
 
 fn is_null<V: Values>(source: &KeySource, values: &V) -> bool {
     match source {
-        KeySource::Literal { .. } => false,
+        KeySource::Literal { .. } | KeySource::Fixed(_) => false,
         KeySource::Param { number, .. } => values.param(*number).is_some_and(|param| param.value.is_none()),
     }
 }
@@ -120,6 +122,14 @@ fn literal_key(text: Option<&[u8]>, is_negated: bool) -> Result<Key, SqlError> {
             Ok(integer(digits, is_negated).map_or(Key::Nothing, Key::Value))
         }
         _ => Err(unclear_key()),
+    }
+}
+
+/// A literal whose value the plan may hold; `None` where it is no integer.
+pub(super) fn fixed_key(text: &[u8], is_negated: bool) -> Option<i64> {
+    match literal_key(Some(text), is_negated) {
+        Ok(Key::Value(value)) => Some(value),
+        Ok(Key::Nothing | Key::Invalid) | Err(_) => None,
     }
 }
 
@@ -187,7 +197,7 @@ fn time_independent<V: Values>(values: &V) -> Result<(), SqlError> {
     Ok(())
 }
 
-fn names_a_moment(text: &[u8]) -> bool {
+pub(super) fn names_a_moment(text: &[u8]) -> bool {
     const WORDS: [&[u8]; 4] = [b"now", b"today", b"tomorrow", b"yesterday"];
     text.len() <= DATETIME_BYTES_MAX
         && text

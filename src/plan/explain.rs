@@ -163,6 +163,7 @@ fn rung_words(rung: Rung) -> &'static str {
 fn key_words(route: &KeyRoute) -> String {
     let words = |source: &KeySource| match source {
         KeySource::Literal { index, .. } => format!("literal {}", index + 1),
+        KeySource::Fixed(value) => value.to_string(),
         KeySource::Param { number, .. } => format!("parameter ${number}"),
     };
     let sources: Vec<String> = route.keys.iter().map(words).collect();

@@ -38,7 +38,7 @@ pub struct Context<'a> {
     pub schema: &'a Schema,
     /// The session's `search_path`, with `"$user"` replaced.
     pub search_path: &'a SearchPath,
-    /// The session's `standard_conforming_strings`.
+    /// The session's `standard_conforming_strings`; a plan made under one is none under the other.
     pub standard_conforming_strings: bool,
 }
 
@@ -114,13 +114,15 @@ pub enum KeyPurpose {
 /// Where a key's value is found when a statement runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// The literal of this place in the statement, from 0.
+    /// A literal that the template lifted: its place among them, from 0.
     Literal {
-        /// Counted as the template lexer counts them.
+        /// Index into the template's literals.
         index: usize,
         /// Whether an odd number of minus signs stands before it.
         is_negated: bool,
     },
+    /// A literal that the template kept, so that its value is the plan's.
+    Fixed(i64),
     /// The parameter `$number`.
     Param {
         /// From 1.

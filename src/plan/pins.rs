@@ -7,10 +7,12 @@
 //! equality with its key pins another in the same way, also from an outer level into a subquery.
 
 use super::schema::Schema;
-use super::{KeySource, ParamType};
+use super::{KeySource, ParamType, bind};
 use crate::catalog::SearchPath;
 use crate::rules::ShardedTable;
 use crate::sql::analysis::{Analysis, Applies, Condition, Constant, Operand, Source};
+use crate::sql::lexer::Lexer;
+use crate::sql::template::Literal;
 
 /// A sharded table in a FROM.
 #[derive(Clone, Copy, Debug)]
@@ -222,19 +224,24 @@ fn better(best: Option<Constant>, new: Constant) -> Constant {
     }
 }
 
-/// Where constants are found when the statement runs.
+/// Where constants are found when the statement runs; `None` where one is no integer.
 ///
-/// `literals` are the offsets of the statement's literals in order; `is_key_only` tells of a parameter
-/// whether it is used as a key and nowhere else.
+/// `is_key_only` tells of a parameter whether it is used as a key and nowhere else.
 pub(super) fn sources(
     constants: &[Constant],
-    literals: &[usize],
+    sql: &[u8],
+    lifted: &[Literal],
     is_key_only: impl Fn(usize) -> bool,
 ) -> Option<Vec<KeySource>> {
     let source = |constant: &Constant| match *constant {
         Constant::Literal { offset, is_negated } => {
-            let index = literals.binary_search(&offset).ok()?;
-            Some(KeySource::Literal { index, is_negated })
+            match lifted.binary_search_by_key(&offset, |literal| literal.start) {
+                Ok(index) => Some(KeySource::Literal { index, is_negated }),
+                Err(_) => {
+                    let token = Lexer::starting_at(sql, offset, true).next()?;
+                    bind::fixed_key(token.text(sql), is_negated).map(KeySource::Fixed)
+                }
+            }
         }
         Constant::Param { number, is_cast } => {
             let typing = if is_key_only(number) { ParamType::FromKey } else { ParamType::Declared };

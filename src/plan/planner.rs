@@ -7,7 +7,7 @@ use super::{Context, Declined, Explain, Planned, Route, explain, scatter, single
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::sql::analysis::{self, Analysis, Kind, Source};
-use crate::sql::lexer::{Token, TokenKind};
+use crate::sql::template::{self, Template};
 
 /// A statement being planned.
 pub(super) struct Subject<'a> {
@@ -16,8 +16,8 @@ pub(super) struct Subject<'a> {
     /// Byte where the statement proper starts: behind EXPLAIN.
     pub(super) from: usize,
     pub(super) mentions: Mentions,
-    /// Offsets of the literals of the whole text, in order.
-    pub(super) literals: Vec<usize>,
+    /// The template of the whole text: which literals are lifted out of it.
+    pub(super) template: &'a Template,
 }
 
 /// A rung's answer: a plan or why it declined.
@@ -27,9 +27,9 @@ pub(super) type Answer = Result<Route, String>;
 pub fn plan(sql: &[u8], context: &Context<'_>) -> Planned {
     let scs = context.standard_conforming_strings;
     let mentions = mention::read(sql, 0, scs, context.schema);
-    let literals =
-        mentions.tokens.iter().filter(|token| is_literal(token)).map(|token| token.start).collect();
-    let subject = Subject { context: *context, sql, from: 0, mentions, literals };
+    let mut lifted = Template::default();
+    template::template(sql, scs, &mut lifted);
+    let subject = Subject { context: *context, sql, from: 0, mentions, template: &lifted };
     let planned = match utility::howdah_explain(&subject) {
         Some(Ok((from, format))) => {
             let inner = plan_subject(&subject.starting_at(from));
@@ -45,15 +45,6 @@ pub fn plan(sql: &[u8], context: &Context<'_>) -> Planned {
     };
     debug_assert_eq!(verify::check(&planned, context.schema.rules()), Ok(()));
     planned
-}
-
-/// Whether the template lexer lifts this token out of the text.
-fn is_literal(token: &Token) -> bool {
-    token.kind.is_string()
-        || matches!(
-            token.kind,
-            TokenKind::Integer | TokenKind::Numeric | TokenKind::BitString | TokenKind::HexString
-        )
 }
 
 fn refused(error: SqlError) -> Planned {
@@ -82,7 +73,7 @@ impl<'a> Subject<'a> {
             sql: self.sql,
             from,
             mentions: mention::read(self.sql, from, scs, self.schema()),
-            literals: self.literals.clone(),
+            template: self.template,
         }
     }
 }

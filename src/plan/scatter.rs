@@ -31,6 +31,13 @@ pub(super) fn route(subject: &Subject<'_>, analysis: &Analysis, items: &[Sharded
         return Err(format!("\"{}\" has row-level security", item.table.table));
     }
     columns(level)?;
+    let is_moment = |token: &crate::sql::lexer::Token| {
+        token.kind.is_string() && super::bind::names_a_moment(token.text(subject.sql))
+    };
+    let is_lifted = |start: usize| subject.template.literals.iter().any(|literal| literal.start == start);
+    if subject.mentions.tokens.iter().any(|token| is_moment(token) && !is_lifted(token.start)) {
+        return Err("a text with the word now, today, tomorrow or yesterday may be a time".to_owned());
+    }
     let merge = outputs(subject, level)?;
     Ok(Route::Scatter(Scatter { shards: subject.schema().rules().shard_count(), merge }))
 }

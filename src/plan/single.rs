@@ -46,9 +46,9 @@ pub(super) fn route(subject: &Subject<'_>, analysis: &Analysis, items: &[Sharded
         let as_key = usize::from(matches!(placed, Some(Constant::Param { number: n, .. }) if n == number));
         uses(subject, number) == as_key + pins.key_uses(number)
     };
-    let keys = pins::sources(&constants, &subject.literals, is_key_only)
+    let keys = pins::sources(&constants, subject.sql, &subject.template.literals, is_key_only)
         .filter(|keys| !keys.is_empty())
-        .ok_or("the key's value is not found in the statement")?;
+        .ok_or("the key's value is not a plain integer")?;
     let purpose = if placed.is_some() { KeyPurpose::Place } else { KeyPurpose::Find };
     Ok(Route::Key(KeyRoute { group: first.table.group, keys, purpose }))
 }

@@ -292,8 +292,9 @@ fn convert(sql: &[u8], token: &Token) -> Result<TokenWithSpan, NotParsed> {
         TokenKind::DollarString => {
             Out::DollarQuotedString(DollarQuotedString { value: String::new(), tag: None })
         }
-        TokenKind::Integer => Out::Number("1".to_owned(), false),
-        TokenKind::Numeric => Out::Number("1.5".to_owned(), false),
+        // Digits beyond a bigint are a numeric, as in Postgres.
+        TokenKind::Integer if text.parse::<i64>().is_ok() => Out::Number("1".to_owned(), false),
+        TokenKind::Integer | TokenKind::Numeric => Out::Number("1.5".to_owned(), false),
         TokenKind::Param => Out::Placeholder(text.to_owned()),
         TokenKind::Operator => operator(text),
         TokenKind::TypeCast => Out::DoubleColon,

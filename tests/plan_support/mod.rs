@@ -7,7 +7,7 @@ use howdah::error::SqlError;
 use howdah::ids::ShardId;
 use howdah::plan::{Bound, Context, Param, Planned, Route, Schema, Values, bind, plan};
 use howdah::rules::{BucketMap, Rules};
-use howdah::sql::lexer::{Lexer, TokenKind};
+use howdah::sql::template::{Template, template};
 use std::sync::Arc;
 
 const RULES: &str = r#"
@@ -100,12 +100,9 @@ impl Fixture {
         sql: &str,
         params: &[TestParam<'_>],
     ) -> Result<Bound<'p>, SqlError> {
-        let is_literal = |kind: TokenKind| {
-            use TokenKind::{BitString, HexString, Integer, Numeric};
-            kind.is_string() || matches!(kind, Integer | Numeric | BitString | HexString)
-        };
-        let tokens = Lexer::new(sql.as_bytes(), true).filter(|token| is_literal(token.kind));
-        let literals = tokens.map(|token| token.start..token.end).collect();
+        let mut lifted = Template::default();
+        template(sql.as_bytes(), true, &mut lifted);
+        let literals = lifted.literals.iter().map(|literal| literal.start..literal.end).collect();
         bind(planned, self.rules(), &TestValues { sql: sql.as_bytes(), literals, params })
     }
 
