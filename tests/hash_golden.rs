@@ -2,6 +2,14 @@
 //! (`tests/golden/hash.sql` made `tests/golden/hash.tsv`); where Postgres is on this machine, a fresh
 //! server makes them again and they must be the same file.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use howdah::datum::hash;
 
 const GOLDEN: &str = include_str!("golden/hash.tsv");

@@ -1,5 +1,13 @@
 //! The planner against tables of statements: the route, the shard of the key, or the refusal.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod plan_support;
 
 use howdah::plan::{Bound, Route};
