@@ -1,6 +1,5 @@
-//! The hash functions give what Postgres gives, for vectors taken from a live server
-//! (`tests/golden/hash.sql` made `tests/golden/hash.tsv`); where Postgres is on this machine, a fresh
-//! server makes them again and they must be the same file.
+//! The hash functions give what Postgres gives, for vectors taken from a live server:
+//! `tests/golden/hash.sql` made `tests/golden/hash.tsv`.
 
 #![allow(
     clippy::unwrap_used,

@@ -195,6 +195,7 @@ fn ddl_is_marked_as_changing_the_catalog() {
         ("DROP TABLE x", true),
         ("ALTER TABLE products ADD y int", true),
         ("SELECT 1 AS a INTO x", true),
+        ("WITH a AS (SELECT 1) INSERT INTO products SELECT 1", false),
         ("CREATE TEMP TABLE x (a int)", false),
         ("CREATE ROLE r", false),
         ("SELECT 1", false),
