@@ -1,1 +1,4 @@
-//! (to be written)
+//! Client connections.
+
+pub mod authenticate;
+pub mod handshake;
