@@ -1,1 +1,5 @@
-//! (to be written)
+//! Server connections.
+
+pub mod auth_query;
+pub mod connect;
+pub mod login;

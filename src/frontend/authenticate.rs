@@ -31,12 +31,15 @@ pub trait UserSource: Send + Sync {
     fn lookup<'a>(&'a self, user: &'a str, database: &'a str) -> Lookup<'a>;
 }
 
+/// A user's verifier, if there is one.
+pub type Found = Option<Arc<Verifier>>;
+
 /// A look-up that is done, or has to wait for a server.
 pub enum Lookup<'a> {
     /// The verifier; `None` for a user who does not exist or has no password.
-    Done(Option<Arc<Verifier>>),
+    Done(Found),
     /// The same, later; an error is told to the client.
-    Pending(Pin<Box<dyn Future<Output = Result<Option<Arc<Verifier>>, SqlError>> + Send + 'a>>),
+    Pending(Pin<Box<dyn Future<Output = Result<Found, SqlError>> + Send + 'a>>),
 }
 
 impl std::fmt::Debug for Lookup<'_> {

@@ -2,3 +2,4 @@
 
 pub mod authenticate;
 pub mod handshake;
+pub mod users;

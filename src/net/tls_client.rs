@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -108,13 +108,13 @@ struct Roots {
     certificates: Vec<CertificateDer<'static>>,
 }
 
-fn read_roots(path: &PathBuf) -> Result<Roots, TlsConfigError> {
+fn read_roots(path: &Path) -> Result<Roots, TlsConfigError> {
     let certificates = read_certificates(path)?;
     let mut store = RootCertStore::empty();
     for certificate in &certificates {
         store
             .add(certificate.clone())
-            .map_err(|source| TlsConfigError::Root { path: path.clone(), source })?;
+            .map_err(|source| TlsConfigError::Root { path: path.to_owned(), source })?;
     }
     Ok(Roots { store, certificates })
 }
