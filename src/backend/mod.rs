@@ -3,6 +3,7 @@
 pub mod auth_query;
 pub mod connect;
 mod connection;
+pub mod login;
 pub mod query;
 
 pub use connection::{OpenPermit, ServerConnection};

@@ -1,10 +1,12 @@
 //! Client connections: login, the loop that serves one, cancel requests.
 
 mod client;
+pub mod authenticate;
 pub mod handshake;
 mod login;
 mod registry;
 mod relay;
+pub mod users;
 
 pub use login::{AdminDatabase, serve_connection};
 pub use registry::{CancelTarget, ClientHandle, NewClient, Registry};
