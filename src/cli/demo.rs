@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// How many servers, when nothing else is said.
+const SHARDS: u16 = 3;
 const DATABASE: &str = "shop";
 const USER: &str = "shop";
 /// Printed in the psql command: it guards made-up data that is reachable from this machine only.
@@ -33,9 +35,9 @@ pub struct Args {
     /// Port on 127.0.0.1 that Howdah listens on; 0 takes a free one
     #[arg(long, default_value_t = 6432)]
     pub port: u16,
-    /// How many Postgres servers the shop is spread over
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub shards: u16,
+    /// How many Postgres servers the shop is spread over [default: 3, or as many as DIR holds]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub shards: Option<u16>,
     /// Keep the data in DIR, and use them again at the next start with it
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
@@ -60,6 +62,8 @@ enum Error {
     Throwaway(#[from] throwaway::Error),
     #[error("cannot load the shop")]
     Postgres(#[from] tokio_postgres::Error),
+    #[error("cannot load the shop: a shard's loader panicked")]
+    LoadPanicked,
     #[error("Howdah failed: {0}")]
     Front(String),
 }
@@ -132,9 +136,11 @@ async fn set_up(args: &Args) -> Result<Running, Error> {
     let port = usable_port(args.port)?;
     let (place, kept) = Place::open(args.keep.as_deref())?;
     let is_loaded = kept.is_some();
-    let state = kept.unwrap_or_else(|| State { shards: args.shards, password: random_password() });
-    if let (Some(path), true) = (place.kept(), state.shards != args.shards) {
-        return Err(Error::OtherShards { path: path.to_owned(), kept: state.shards, asked: args.shards });
+    let asked = args.shards;
+    let state =
+        kept.unwrap_or_else(|| State { shards: asked.unwrap_or(SHARDS), password: random_password() });
+    if let Some(asked) = asked.filter(|&asked| asked != state.shards) {
+        return Err(Error::OtherShards { path: place.path().to_owned(), kept: state.shards, asked });
     }
     let mut progress = Progress::new();
     let servers = start_servers(&place, &state, &mut progress).await?;
@@ -153,6 +159,7 @@ async fn set_up(args: &Args) -> Result<Running, Error> {
         shard_ports: &shard_ports,
     };
     let front = Front::start(front::write_config(place.path(), &settings)?).await?;
+    let kept = place.kept().map(|path| path.display().to_string());
     let guide = Guide {
         psql: &psql(),
         user: USER,
@@ -160,7 +167,7 @@ async fn set_up(args: &Args) -> Result<Running, Error> {
         database: DATABASE,
         port,
         shard_ports: &shard_ports,
-        kept: place.kept().map(Path::to_string_lossy).as_deref(),
+        kept: kept.as_deref(),
     };
     // A reader that has gone away does not end the demo.
     let mut out = io::stdout();
@@ -205,9 +212,9 @@ async fn load(servers: &[Server], state: &State, progress: &mut Progress) -> Res
         user: USER,
         user_password: USER_PASSWORD,
         maintenance: MAINTENANCE,
-        maintenance_password: &state.password,
+        maintenance_password: state.password.clone(),
     };
-    let rows = load::load(servers, DATABASE, roles, progress).await?;
+    let rows = load::load(servers, DATABASE, &roles, progress.counter()).await?;
     let each: Vec<String> = rows.iter().map(u64::to_string).collect();
     progress.end(&format!("{} rows ({})", rows.iter().sum::<u64>(), each.join(" + ")));
     Ok(())

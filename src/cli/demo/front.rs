@@ -33,7 +33,8 @@ pub(super) fn write_config(folder: &Path, settings: &Settings<'_>) -> Result<Pat
 }
 
 fn config(rules: &Path, settings: &Settings<'_>) -> String {
-    let Settings { port, user, password, database, maintenance, maintenance_password, shard_ports } = settings;
+    let Settings { port, user, password, database, maintenance, maintenance_password, shard_ports } =
+        settings;
     // Debug's escapes are TOML's.
     let rules = rules.to_string_lossy();
     let mut text = format!(
@@ -46,10 +47,8 @@ fn config(rules: &Path, settings: &Settings<'_>) -> String {
     );
     for (index, port) in shard_ports.iter().enumerate() {
         // Writing to a String cannot fail.
-        let _written = write!(
-            text,
-            "\n[[cluster.shard]]\nname = \"shard-{index}\"\nprimary = \"127.0.0.1:{port}\"\n"
-        );
+        let _written =
+            write!(text, "\n[[cluster.shard]]\nname = \"shard-{index}\"\nprimary = \"127.0.0.1:{port}\"\n");
     }
     text
 }
@@ -105,11 +104,7 @@ impl Front {
 }
 
 /// Runs Howdah until `stop`; tells `ready` when its listeners are open. The one place that knows how.
-fn serve(
-    config_file: &Path,
-    ready: oneshot::Sender<()>,
-    stop: oneshot::Receiver<()>,
-) -> Result<(), String> {
+fn serve(config_file: &Path, ready: oneshot::Sender<()>, stop: oneshot::Receiver<()>) -> Result<(), String> {
     let _ = (ready, stop);
     Err(format!("this build cannot serve {}", config_file.display()))
 }

@@ -33,10 +33,7 @@ pub(super) const EXAMPLES: [Example; 8] = [
         shows: "the plan of a statement, and why it is so",
         sql: "EXPLAIN (howdah) SELECT name FROM customers WHERE id = 42;",
     },
-    Example {
-        shows: "writes go by the key, too",
-        sql: "UPDATE customers SET city = 'Oslo' WHERE id = 42;",
-    },
+    Example { shows: "writes go by the key, too", sql: "UPDATE customers SET city = 'Oslo' WHERE id = 42;" },
     Example {
         shows: "a table without a sharding rule lies whole on the first shard",
         sql: "SELECT category, count(*), max(price) FROM products GROUP BY category ORDER BY category;",

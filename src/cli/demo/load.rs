@@ -1,16 +1,18 @@
 //! Fills the shards: each on a connection of its own, all at once, each row on the shard of its key.
 
 use super::Error;
-use super::progress::Progress;
+use super::progress::Counter;
 use super::shop::{self, Table};
 use crate::datum::hash::hash_int8;
 use crate::ids::ShardId;
 use crate::rules::BucketMap;
 use crate::throwaway::Server;
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt, stream::FuturesUnordered};
+use futures_util::SinkExt;
 use std::pin::pin;
-use tokio_postgres::{Client, NoTls};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+use tokio_postgres::{Client, Config, NoTls};
 
 /// Buckets of the demo's colocation group: the default of the rules.
 const BUCKETS: u32 = 4096;
@@ -18,40 +20,38 @@ const BUCKETS: u32 = 4096;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The two roles that are made on every shard.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Roles<'a> {
+#[derive(Clone, Debug)]
+pub(super) struct Roles {
     /// Who shops: owns the tables, and is no superuser.
-    pub(super) user: &'a str,
-    pub(super) user_password: &'a str,
+    pub(super) user: &'static str,
+    pub(super) user_password: &'static str,
     /// Howdah's own role.
-    pub(super) maintenance: &'a str,
-    pub(super) maintenance_password: &'a str,
+    pub(super) maintenance: &'static str,
+    pub(super) maintenance_password: String,
 }
 
 /// Makes roles, database, tables and rows on all servers, and says how many rows each got.
 pub(super) async fn load(
     servers: &[Server],
-    database: &str,
-    roles: Roles<'_>,
-    progress: &Progress,
+    database: &'static str,
+    roles: &Roles,
+    counter: Counter,
 ) -> Result<Vec<u64>, Error> {
     let shards = u16::try_from(servers.len()).unwrap_or(u16::MAX);
-    let map = BucketMap::default_map(BUCKETS, shards);
-    let mut loads: FuturesUnordered<_> = (0..shards)
-        .map(ShardId)
-        .zip(servers)
-        .map(|(shard, server)| {
-            let map = &map;
-            async move {
-                create_database(server, database, roles).await?;
-                let rows = load_shard(server, database, roles, (shard, map), progress).await?;
-                Ok::<_, Error>((shard, rows))
-            }
-        })
-        .collect();
+    let map = Arc::new(BucketMap::default_map(BUCKETS, shards));
+    let mut loads = JoinSet::new();
+    for (shard, server) in (0..shards).map(ShardId).zip(servers) {
+        let (first, own) = (server.config("postgres"), server.config(database));
+        let (roles, map, counter) = (roles.clone(), Arc::clone(&map), counter.clone());
+        loads.spawn(async move {
+            create_database(&first, database, &roles).await?;
+            let rows = load_shard(&own, &roles, (shard, &map), &counter).await?;
+            Ok::<_, Error>((shard, rows))
+        });
+    }
     let mut rows = vec![0; servers.len()];
-    while let Some(loaded) = loads.next().await {
-        let (shard, count) = loaded?;
+    while let Some(loaded) = loads.join_next().await {
+        let (shard, count) = loaded.map_err(|_| Error::LoadPanicked)??;
         if let Some(slot) = rows.get_mut(shard.index()) {
             *slot = count;
         }
@@ -59,8 +59,8 @@ pub(super) async fn load(
     Ok(rows)
 }
 
-async fn create_database(server: &Server, database: &str, roles: Roles<'_>) -> Result<(), Error> {
-    let client = connect(server, "postgres").await?;
+async fn create_database(config: &Config, database: &str, roles: &Roles) -> Result<(), Error> {
+    let client = connect(config).await?;
     let Roles { user, user_password, maintenance, maintenance_password } = roles;
     client
         .batch_execute(&format!(
@@ -74,13 +74,12 @@ async fn create_database(server: &Server, database: &str, roles: Roles<'_>) -> R
 
 /// Loads one shard in one transaction.
 async fn load_shard(
-    server: &Server,
-    database: &str,
-    roles: Roles<'_>,
+    config: &Config,
+    roles: &Roles,
     (shard, map): (ShardId, &BucketMap),
-    progress: &Progress,
+    counter: &Counter,
 ) -> Result<u64, Error> {
-    let client = connect(server, database).await?;
+    let client = connect(config).await?;
     let Roles { user, maintenance, .. } = roles;
     // `howdah check` compares the verifiers; rights on pg_authid are each database's own.
     client
@@ -93,11 +92,11 @@ async fn load_shard(
     for table in Table::ALL {
         let customers = (1..=shop::CUSTOMERS).filter(|&id| shard_of(id, map) == shard);
         let parts = customers.map(|id| move |text: &mut String| shop::append_rows(table, id, text));
-        rows += copy(&client, table.name(), parts, progress).await?;
+        rows += copy(&client, table.name(), parts, counter).await?;
     }
     if shard == ShardId(0) {
         client.batch_execute(shop::HOME_SCHEMA).await?;
-        rows += copy(&client, "products", std::iter::once(shop::append_products), progress).await?;
+        rows += copy(&client, "products", std::iter::once(shop::append_products), counter).await?;
     }
     client.batch_execute("COMMIT; ANALYZE").await?;
     Ok(rows)
@@ -113,7 +112,7 @@ async fn copy<F: FnOnce(&mut String) -> u64>(
     client: &Client,
     table: &str,
     parts: impl Iterator<Item = F>,
-    progress: &Progress,
+    counter: &Counter,
 ) -> Result<u64, Error> {
     let mut sink = pin!(client.copy_in::<_, Bytes>(&format!("COPY {table} FROM STDIN")).await?);
     let mut text = String::new();
@@ -121,7 +120,7 @@ async fn copy<F: FnOnce(&mut String) -> u64>(
     for append in parts {
         let added = append(&mut text);
         rows += added;
-        progress.advance(added);
+        counter.advance(added);
         if text.len() >= CHUNK_BYTES {
             sink.send(Bytes::from(std::mem::take(&mut text))).await?;
         }
@@ -132,8 +131,8 @@ async fn copy<F: FnOnce(&mut String) -> u64>(
 }
 
 /// Connects as the superuser; the connection ends with the client.
-async fn connect(server: &Server, database: &str) -> Result<Client, Error> {
-    let (client, connection) = server.config(database).connect(NoTls).await?;
+async fn connect(config: &Config) -> Result<Client, Error> {
+    let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
 }
@@ -160,5 +159,5 @@ mod tests {
         assert_eq!(placed, PLACED_BY_POSTGRES);
     }
 
-    const PLACED_BY_POSTGRES: [u16; 4] = [0, 0, 0, 0];
+    const PLACED_BY_POSTGRES: [u16; 4] = [1, 2, 2, 0];
 }

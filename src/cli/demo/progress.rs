@@ -35,6 +35,11 @@ impl Progress {
         self.bar.enable_steady_tick(Duration::from_millis(100));
     }
 
+    /// Counts finished parts from elsewhere.
+    pub(super) fn counter(&self) -> Counter {
+        Counter(self.bar.clone())
+    }
+
     /// Counts finished parts of the step.
     pub(super) fn advance(&self, parts: u64) {
         self.bar.inc(parts);
@@ -44,6 +49,16 @@ impl Progress {
     pub(super) fn end(&mut self, text: &str) {
         self.bar.finish_and_clear();
         say(&format!("{}: {text}", self.text));
+    }
+}
+
+/// Counts parts of the step during which it was taken.
+#[derive(Clone, Debug)]
+pub(super) struct Counter(ProgressBar);
+
+impl Counter {
+    pub(super) fn advance(&self, parts: u64) {
+        self.0.inc(parts);
     }
 }
 
