@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod demo;
+
 use std::process::ExitCode;
 
 /// Runs the program with the process's arguments.
