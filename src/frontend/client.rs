@@ -739,3 +739,38 @@ fn first_statement(mut input: &[u8]) -> &[u8] {
     b""
 }
 
+
+impl Client {
+    /// What a fresh session with the client's startup settings is told, asked of a server; written to the
+    /// client's buffer.
+    ///
+    /// # Errors
+    /// What ends the login: the server's refusal, as FATAL.
+    pub(super) async fn first_parameters(
+        &mut self,
+    ) -> Result<Arc<crate::session::params::Parameters>, End> {
+        let fatal = |error: SqlError| End::Told(SqlError { severity: Severity::Fatal, ..error });
+        self.attach(self.database.rules.home()).await?.map_err(fatal)?;
+        let sql = {
+            let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
+                return Err(End::Gone);
+            };
+            self.session.settings_to_apply(&connection.state)
+        };
+        if let Some(sql) = sql
+            && let Err(error) = self.apply_settings(&sql).await?
+        {
+            self.drop_lease();
+            return Err(fatal(error));
+        }
+        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
+            return Err(End::Gone);
+        };
+        let parameters = Arc::clone(&connection.state.parameters);
+        self.session.tell_parameters(&connection.state, &mut self.out);
+        if self.session.pins().is_empty() {
+            self.release();
+        }
+        Ok(parameters)
+    }
+}

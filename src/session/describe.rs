@@ -5,7 +5,7 @@ use super::outcome::Outcome;
 use super::pin::Pins;
 use super::settings::Change;
 use super::statements::Traits;
-use crate::sql::scan::{Effects, Kind, Statement as ScannedStatement};
+use crate::sql::{Effects, Kind, Statement as ScannedStatement};
 use crate::sql::settings::{self as sql_settings, Scope};
 use crate::sql::{names, prepared, transaction};
 
