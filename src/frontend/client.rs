@@ -337,6 +337,10 @@ impl Client {
             _ if self.session.is_skipping() => Ok(true),
             // As Postgres: what is left of a COPY that failed is ignored.
             frontend::FLUSH | frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL => Ok(true),
+            frontend::PARSE if self.parse_alone() => {
+                write::message(&mut self.out, crate::protocol::backend::PARSE_COMPLETE, |_| ());
+                Ok(true)
+            }
             frontend::QUERY
             | frontend::PARSE
             | frontend::BIND
@@ -346,6 +350,24 @@ impl Client {
             | frontend::FUNCTION_CALL => Ok(false),
             _ => Err(SqlError::protocol(format!("invalid frontend message type {tag}")).into()),
         }
+    }
+
+    /// Whether the Parse that comes next can be answered without a server.
+    fn parse_alone(&mut self) -> bool {
+        let Client { input, consumed, session, service, database, .. } = self;
+        let rest = input.get(*consumed..).unwrap_or_default();
+        let Ok(Some(header)) = frame::header(rest) else { return false };
+        let bytes = rest.get(..header.frame_len).unwrap_or_default();
+        let hidden = database.hidden();
+        with_scratch(|scratch| {
+            let mut tools = Tools {
+                shared: &service.shared,
+                scanned: &mut scratch.scanned,
+                hidden: &hidden,
+                prepared_statements_max: database.prepared_statements_max,
+            };
+            session.parse_without_server(bytes, &mut tools)
+        })
     }
 
     /// Hands a message to the session, for the server.

@@ -10,6 +10,7 @@ use super::{Session, Shared};
 use crate::error::SqlError;
 use crate::protocol::{TransactionStatus, backend, read, write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What to do with a server message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ impl Session {
             backend::COMMAND_COMPLETE | backend::EMPTY_QUERY_RESPONSE => {
                 self.command_complete(tag, body, server, shared)
             }
-            backend::PARSE_COMPLETE => pop(server, &[Kind::Parse]),
+            backend::PARSE_COMPLETE => self.parse_complete(server),
             backend::BIND_COMPLETE => pop(server, &[Kind::Bind]),
             backend::CLOSE_COMPLETE => pop(server, &[Kind::Close]),
             backend::PORTAL_SUSPENDED => pop(server, &[Kind::Execute]),
@@ -80,6 +81,16 @@ impl Session {
             }
             server.expected.pop_front();
         }
+    }
+
+    fn parse_complete(&mut self, server: &mut ServerState) -> Result<Verdict, OutOfStep> {
+        if let Some(Undo::Statement { name, prepared: Some(_), .. }) =
+            server.expected.front().and_then(|entry| entry.undo.as_deref())
+            && let Some(statement) = self.statement(name)
+        {
+            statement.is_proven.store(true, Ordering::Relaxed);
+        }
+        pop(server, &[Kind::Parse])
     }
 
     fn ready_for_query(
@@ -202,6 +213,7 @@ impl Session {
                     pins: Pins::default(),
                     refers_to: Vec::new(),
                     traits: Traits::default(),
+                    is_proven: AtomicBool::new(false),
                 });
                 server.named.insert(name.clone(), id);
                 self.names().statements.insert(name, statement);

@@ -42,6 +42,7 @@ pub fn is_plain(statement: &ScannedStatement, hidden: &HiddenState) -> bool {
             Kind::Select
                 | Kind::Values
                 | Kind::TableCommand
+                | Kind::Insert
                 | Kind::Update
                 | Kind::Delete
                 | Kind::Commit
@@ -63,6 +64,11 @@ pub fn is_plain(statement: &ScannedStatement, hidden: &HiddenState) -> bool {
         )
 }
 
+/// Whether running it may advance a sequence, as the default of a column for example.
+pub fn may_advance_sequence(statement: &ScannedStatement) -> bool {
+    matches!(statement.kind, Kind::Insert | Kind::Merge | Kind::With | Kind::CopyFromStdin)
+}
+
 /// Reads what `statement`, a part of `sql`, does to the session.
 pub fn describe(
     sql: &[u8],
@@ -72,6 +78,7 @@ pub fn describe(
 ) -> Described {
     let text = statement.text(sql);
     let mut described = Described::default();
+    described.traits.advances_sequence = may_advance_sequence(statement);
     by_kind(text, statement, standard_conforming_strings, &mut described);
     by_effects(text, statement, standard_conforming_strings, &mut described);
     by_hidden_state(text, statement, hidden, &mut described);
@@ -103,9 +110,6 @@ fn by_kind(text: &[u8], statement: &ScannedStatement, scs: bool, described: &mut
             if statement.kind == Kind::Call || mentions_session_state(text) {
                 described.pins.insert(Pins::OPAQUE);
             }
-        }
-        Kind::Insert | Kind::Merge | Kind::With | Kind::CopyFromStdin => {
-            described.traits.advances_sequence = true;
         }
         Kind::Create | Kind::Alter | Kind::Drop | Kind::OtherDdl => {
             let word = second_word(text);

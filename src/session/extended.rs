@@ -10,8 +10,10 @@ use super::{Pooling, Session, Tools};
 use crate::protocol::frame::HEADER_LEN;
 use crate::protocol::read::Reader;
 use crate::protocol::{TransactionStatus, frontend, write};
+use crate::sql::Effects;
 use crate::sql::scan::scan;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Name of statements and portals that Howdah makes for a moment.
 const TEMPORARY: &[u8] = b"__howdah_tmp";
@@ -51,16 +53,42 @@ impl Session {
             self.parse_duplicate(name, &known, sql, tail, server, to_server);
             return;
         }
-        let database = self.database_key;
-        let settings = Arc::clone(self.tracker.current());
-        let frozen = tools.scanned.iter().any(|one| one.effects.contains(crate::sql::Effects::DATETIME_WORD));
-        let statement = if frozen {
-            Arc::new(make(tools.shared.statements.next_id(), sql, tail, scs, tools))
-        } else {
-            let shared = tools.shared;
-            shared.statements.share(sql, tail, &settings, database, |id| make(id, sql, tail, scs, tools))
-        };
+        let statement = self.shared_statement(sql, tail, scs, tools);
         self.parse_named(name, statement, server, tools, to_server);
+    }
+
+    /// The statement of these contents that this client shares with others; `tools.scanned` holds what
+    /// the lexer found.
+    fn shared_statement(&self, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> Arc<Statement> {
+        let statements = &tools.shared.statements;
+        // 'now' and its like are constants as of the Parse: nobody else's Parse will do.
+        let is_frozen = tools.scanned.iter().any(|one| one.effects.contains(Effects::DATETIME_WORD));
+        if is_frozen {
+            return Arc::new(make(statements.next_id(), sql, tail, scs, tools));
+        }
+        let settings = self.tracker.current();
+        statements.share(sql, tail, settings, self.database_key, |id| make(id, sql, tail, scs, tools))
+    }
+
+    /// Answers a Parse without any server, if a server has taken the same statement before; `true`:
+    /// ParseComplete is to be told.
+    ///
+    /// Without this, a driver that waits for its Parse while other sessions of its own keep all
+    /// connections of the pool in open transactions would wait for ever.
+    pub fn parse_without_server(&mut self, frame: &[u8], tools: &mut Tools<'_>) -> bool {
+        let mut reader = Reader::new(body(frame));
+        let (Ok(name), Ok(sql)) = (reader.cstr(), reader.cstr()) else { return false };
+        if name.is_empty() || self.status != TransactionStatus::Idle || self.statement(name).is_some() {
+            return false;
+        }
+        let scs = self.parameters.standard_conforming_strings();
+        scan(sql, scs, tools.scanned);
+        let statement = self.shared_statement(sql, reader.rest(), scs, tools);
+        let is_proven = statement.is_proven.load(Ordering::Relaxed);
+        if is_proven {
+            self.names().statements.insert(name.into(), statement);
+        }
+        is_proven
     }
 
     fn parse_named(
@@ -122,8 +150,9 @@ impl Session {
         let rest = reader.rest();
         if name.is_empty() {
             self.ensure_unnamed(server, to_server);
-            let statement = self.unnamed.clone();
-            self.note_portal(portal, statement.as_ref());
+            if let Some(statement) = self.unnamed.clone() {
+                self.bound(portal, &statement, server);
+            }
             forward(Kind::Bind, frame, server, to_server);
             return;
         }
@@ -136,7 +165,7 @@ impl Session {
         };
         make_room(server, tools, to_server);
         self.ensure(&statement, name, server, to_server);
-        self.note_portal(portal, Some(&statement));
+        self.bound(portal, &statement, server);
         push(server, Kind::Bind, None, None);
         write_bind(to_server, portal, &statement.server_name, rest);
     }
@@ -254,17 +283,13 @@ impl Session {
         }
     }
 
-    fn note_portal(&mut self, portal: &[u8], statement: Option<&Arc<Statement>>) {
-        let special = statement.filter(|statement| !statement.is_plain());
-        match special {
-            Some(statement) => {
-                self.names().portals.insert(portal.into(), Arc::clone(statement));
-            }
-            None => {
-                if let Some(names) = self.names.as_mut().filter(|names| !names.portals.is_empty()) {
-                    names.portals.remove(portal);
-                }
-            }
+    /// Notes what executing the portal will do to the session.
+    fn bound(&mut self, portal: &[u8], statement: &Arc<Statement>, server: &mut ServerState) {
+        self.note_sequence(statement.traits, server);
+        if !statement.is_plain() {
+            self.names().portals.insert(portal.into(), Arc::clone(statement));
+        } else if let Some(names) = self.names.as_mut().filter(|names| !names.portals.is_empty()) {
+            names.portals.remove(portal);
         }
     }
 
@@ -439,9 +464,12 @@ fn make(id: u64, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> State
         pins: super::Pins::default(),
         refers_to: Vec::new(),
         traits: super::statements::Traits::default(),
+        is_proven: AtomicBool::new(false),
     };
     // More than one statement is an error in the extended protocol; the first is all there can be.
-    if let Some(first) = tools.scanned.iter().next().filter(|one| !describe::is_plain(one, tools.hidden)) {
+    let first = tools.scanned.iter().next();
+    statement.traits.advances_sequence = first.is_some_and(describe::may_advance_sequence);
+    if let Some(first) = first.filter(|one| !describe::is_plain(one, tools.hidden)) {
         let described = describe::describe(sql, first, scs, tools.hidden);
         statement.outcome = described.outcome;
         statement.pins = described.pins;
