@@ -9,6 +9,7 @@ use crate::net::stream::Stream;
 use crate::protocol::{TransactionStatus, write};
 use crate::session::Session;
 use crate::session::settings::Settings;
+use crate::sql::settings::quote_literal;
 use crate::sqlstate;
 use crate::topology::Database;
 use std::future::Future;
@@ -287,9 +288,9 @@ fn startup_settings(client: &Authenticated) -> Result<Settings, SqlError> {
 /// `set_config` reads its value as a startup packet's is read; SET would not for lists.
 fn set_config_sql(name: &str, value: &[u8]) -> Vec<u8> {
     let mut sql = b"SELECT pg_catalog.set_config(".to_vec();
-    crate::sql::settings::quote_literal(&mut sql, name.as_bytes());
+    sql.extend_from_slice(&quote_literal(name.as_bytes()));
     sql.extend_from_slice(b", ");
-    crate::sql::settings::quote_literal(&mut sql, value);
+    sql.extend_from_slice(&quote_literal(value));
     sql.extend_from_slice(b", false)");
     sql
 }

@@ -9,6 +9,7 @@ use super::statements::{Origin, Statement, Traits, Undo};
 use super::{Session, Shared};
 use crate::error::SqlError;
 use crate::protocol::{TransactionStatus, backend, read, write};
+use crate::sql::encoding::is_scannable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -239,6 +240,7 @@ impl Session {
                 let session = self.pins.contains(Pins::SESSION);
                 self.pins = if session { Pins::SESSION } else { Pins::default() };
             }
+            Outcome::Pin(pins) => self.pins.insert(pins),
             Outcome::Unpin(pins) => self.pins.remove(pins),
             Outcome::SchemaChange { defaults } => {
                 // Now, so that this client's next Parse is fresh; and again at the end of the
@@ -385,6 +387,9 @@ impl Session {
         };
         server.parameters = shared.parameters.intern(server.parameters.with(name, value));
         let verdict = server.expected.front().map_or(Verdict::Forward, Expected::verdict);
+        if name == b"client_encoding" && !is_scannable(value) {
+            self.pins.insert(Pins::OPAQUE);
+        }
         if verdict == Verdict::Forward {
             self.parameters = shared.parameters.intern(self.parameters.with(name, value));
         }

@@ -22,6 +22,7 @@ pub use pin::Pins;
 
 use crate::error::SqlError;
 use crate::protocol::{TransactionStatus, frontend, write};
+use crate::sql::encoding::is_scannable;
 use crate::sql::scan::Statements as Scanned;
 use crate::sqlstate;
 use expected::{Expected, Kind, OnError};
@@ -108,7 +109,11 @@ impl Session {
         startup: Arc<Settings>,
         parameters: Arc<Parameters>,
     ) -> Self {
-        let pins = if pooling == Pooling::Session { Pins::SESSION } else { Pins::default() };
+        let mut pins = if pooling == Pooling::Session { Pins::SESSION } else { Pins::default() };
+        if parameters.get(b"client_encoding").is_some_and(|name| !is_scannable(name)) {
+            // Its statements cannot be read: anything may be in them.
+            pins.insert(Pins::OPAQUE);
+        }
         Session {
             id,
             database_key,
