@@ -11,10 +11,12 @@
 
 mod bind;
 pub mod explain;
+mod schema;
 
 pub use bind::{Param, Values, bind};
+pub use schema::Schema;
 
-use crate::catalog::{Catalog, SearchPath};
+use crate::catalog::SearchPath;
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::rules::{GroupId, Rules};
@@ -22,10 +24,8 @@ use crate::rules::{GroupId, Rules};
 /// What a statement is planned against.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// The sharding rules, which know the shards and the bucket map.
-    pub rules: &'a Rules,
-    /// What the shards' schema looks like.
-    pub catalog: &'a Catalog,
+    /// The sharding rules and the catalog, joined.
+    pub schema: &'a Schema,
     /// The session's `search_path`, with `"$user"` replaced.
     pub search_path: &'a SearchPath,
     /// The session's `standard_conforming_strings`.
@@ -85,18 +85,21 @@ pub enum Route {
 pub struct KeyRoute {
     /// The colocation group whose bucket map is asked.
     pub group: GroupId,
-    /// Where the key's value is found. Never empty; where there are several, they are conditions that
-    /// must all hold, so that two different values leave no rows.
+    /// Where the keys' values are found; never empty.
     pub keys: Vec<KeySource>,
-    /// What a NULL key means.
+    /// What the key is used for.
     pub purpose: KeyPurpose,
 }
 
-/// What the key is used for.
+/// What a statement's keys are used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyPurpose {
-    /// It restricts rows: NULL, or two different values, match none, and any one shard says so.
-    Find,
+    /// All of them restrict the rows of one table: NULL, or two different values, match none, and any one
+    /// shard says so.
+    Restrict,
+    /// Each pins another part of the statement (a joined table, a subquery): all must lie on one shard.
+    /// A NULL one pins a part that has no rows.
+    Pin,
     /// It places a new row: NULL is refused (`23514`).
     Place,
 }

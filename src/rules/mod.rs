@@ -72,6 +72,21 @@ impl Rules {
         &self.shards
     }
 
+    /// The colocation group of this id.
+    pub fn group(&self, id: GroupId) -> Option<&Group> {
+        self.groups.get(usize::from(id.0))
+    }
+
+    /// The sharded tables.
+    pub fn sharded(&self) -> &[ShardedTable] {
+        &self.sharded
+    }
+
+    /// The tables that a rule names as single.
+    pub fn singles(&self) -> &[SingleTable] {
+        &self.singles
+    }
+
     /// Whether any table is sharded.
     pub fn has_sharded(&self) -> bool {
         !self.sharded.is_empty()
