@@ -121,7 +121,9 @@ impl ServerConnection {
 
     /// Sends what waits in `out`; ready when nothing is left.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(Err(std::io::ErrorKind::NotConnected.into())) };
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(Err(std::io::ErrorKind::NotConnected.into()));
+        };
         while let Some(rest) = self.out.get(self.sent..).filter(|rest| !rest.is_empty()) {
             match Pin::new(&mut *stream).poll_write(cx, rest) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),

@@ -26,7 +26,8 @@ pub fn from_text(text: &[u8]) -> Int8Text {
         [b'+', rest @ ..] => (false, rest),
         rest => (false, rest),
     };
-    let is_unclear = |byte: &u8| *byte >= 0x80 || matches!(byte, b'_' | b'x' | b'X' | b'o' | b'O' | b'b' | b'B');
+    let is_unclear =
+        |byte: &u8| *byte >= 0x80 || matches!(byte, b'_' | b'x' | b'X' | b'o' | b'O' | b'b' | b'B');
     if text.iter().any(is_unclear) {
         return Int8Text::Unclear;
     }

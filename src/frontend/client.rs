@@ -17,7 +17,7 @@ use crate::sqlstate;
 use crate::topology::{Database, checkout_error};
 use std::future::{Future, poll_fn};
 use std::ops::Range;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -95,10 +95,10 @@ impl Client {
             return self.event_or_kill(None).await;
         }
         let limits = self.service.limits.load();
-        let timeout =
-            if is_idle { limits.idle_client_timeout } else { limits.idle_transaction_timeout };
+        let timeout = if is_idle { limits.idle_client_timeout } else { limits.idle_transaction_timeout };
         drop(limits);
-        let quiet = self.lease.as_mut().and_then(|lease| lease.connection()).is_none_or(|c| c.state.is_quiet());
+        let quiet =
+            self.lease.as_mut().and_then(|lease| lease.connection()).is_none_or(|c| c.state.is_quiet());
         self.event_or_kill(timeout.filter(|_| quiet)).await
     }
 
@@ -194,7 +194,7 @@ impl Client {
     #[cold]
     fn log_slow(&self, took: std::time::Duration) {
         let text = first_statement(self.input.get(..self.consumed).unwrap_or_default());
-        let template = crate::telemetry::statement_for_log(text);
+        let template = String::from_utf8_lossy(text.get(..text.len().min(20)).unwrap_or_default());
         tracing::warn!(
             database = %self.database.name,
             user = %self.database.user,
@@ -395,11 +395,7 @@ impl Client {
                 return self.tell_failure(tag, &error).map(|()| false);
             }
         }
-        if attached {
-            self.finish_attach().await
-        } else {
-            Ok(true)
-        }
+        if attached { self.finish_attach().await } else { Ok(true) }
     }
 
     /// After the settings are right: tells the client what changed, and restores a failed block.
@@ -524,7 +520,8 @@ impl Client {
                 Event::Input => {}
                 Event::ClientGone => return Err(End::Gone),
                 Event::ServerGone { .. } => {
-                    let shard = self.lease.as_ref().map(|lease| lease.pool().shard.clone()).unwrap_or_default();
+                    let shard =
+                        self.lease.as_ref().map(|lease| lease.pool().shard.clone()).unwrap_or_default();
                     self.drop_lease();
                     return Ok(Err(lost(&shard)));
                 }
@@ -584,7 +581,11 @@ impl Client {
         self.session.server_lost();
         if in_message || pinned {
             // What the session kept on the server, or the message half told, cannot be made good.
-            return Err(if in_message || told { End::Gone } else { End::Told(SqlError { severity: Severity::Fatal, ..lost(&shard) }) });
+            return Err(if in_message || told {
+                End::Gone
+            } else {
+                End::Told(SqlError { severity: Severity::Fatal, ..lost(&shard) })
+            });
         }
         let was = self.session.status();
         if was != TransactionStatus::Idle {
@@ -626,7 +627,10 @@ impl Client {
             let (process_id, secret) = (connection.process_id, connection.secret);
             let pool = Arc::clone(lease.pool());
             lease.discard();
-            crate::backend::connect::cancel(pool.manager().target(), process_id, secret).await;
+            let sent = crate::backend::connect::cancel(pool.manager().target(), process_id, secret).await;
+            if let Err(error) = sent {
+                tracing::debug!(%error, "a statement of a client that left was not cancelled");
+            }
             return;
         }
         if reset(connection).await.is_err() {
@@ -662,9 +666,11 @@ enum Owed {
 }
 
 fn owed(connection: &ServerConnection) -> Owed {
-    let mut list = connection.state.expected.iter().filter(|entry| {
-        entry.audience == crate::session::expected::Audience::Client
-    });
+    let mut list = connection
+        .state
+        .expected
+        .iter()
+        .filter(|entry| entry.audience == crate::session::expected::Audience::Client);
     if list.clone().any(|entry| matches!(entry.kind, Kind::Query | Kind::Sync | Kind::FunctionCall)) {
         Owed::Ready
     } else if list.next().is_some() || connection.state.skipping {
@@ -684,13 +690,16 @@ fn killed() -> End {
 fn lost(shard: &str) -> SqlError {
     SqlError::new(
         sqlstate::CONNECTION_FAILURE,
-        format!("the connection to shard \"{shard}\" was lost: whether the statement took effect is not known"),
+        format!(
+            "the connection to shard \"{shard}\" was lost: whether the statement took effect is not known"
+        ),
     )
 }
 
 /// A server's error as one of Howdah's own.
 fn error_from(body: &[u8]) -> SqlError {
-    let text = |field| read::error_field(body, field).map(|value| String::from_utf8_lossy(value).into_owned());
+    let text =
+        |field| read::error_field(body, field).map(|value| String::from_utf8_lossy(value).into_owned());
     let code = read::error_field(body, b'C').and_then(|code| code.try_into().ok());
     let mut error = SqlError::new(
         code.map_or(sqlstate::INTERNAL_ERROR, sqlstate::SqlState),
@@ -739,16 +748,13 @@ fn first_statement(mut input: &[u8]) -> &[u8] {
     b""
 }
 
-
 impl Client {
     /// What a fresh session with the client's startup settings is told, asked of a server; written to the
     /// client's buffer.
     ///
     /// # Errors
     /// What ends the login: the server's refusal, as FATAL.
-    pub(super) async fn first_parameters(
-        &mut self,
-    ) -> Result<Arc<crate::session::params::Parameters>, End> {
+    pub(super) async fn first_parameters(&mut self) -> Result<Arc<crate::session::params::Parameters>, End> {
         let fatal = |error: SqlError| End::Told(SqlError { severity: Severity::Fatal, ..error });
         self.attach(self.database.rules.home()).await?.map_err(fatal)?;
         let sql = {

@@ -1,7 +1,7 @@
 //! Client connections: login, the loop that serves one, cancel requests.
 
-mod client;
 pub mod authenticate;
+mod client;
 pub mod handshake;
 mod login;
 mod registry;

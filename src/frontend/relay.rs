@@ -6,8 +6,8 @@
 use super::client::Client;
 use crate::backend::ServerConnection;
 use crate::net::stream::Stream;
-use crate::protocol::frame::{self, HEADER_LEN};
 use crate::protocol::backend;
+use crate::protocol::frame::{self, HEADER_LEN};
 use crate::session::expected::Audience;
 use crate::session::{Session, Shared, Verdict};
 use crate::sql::scan::Statements;
@@ -176,7 +176,8 @@ impl Client {
                     }));
                 }
             };
-            let settled = connection.state.is_quiet() && connection.passing == 0 && connection.partial.is_empty();
+            let settled =
+                connection.state.is_quiet() && connection.passing == 0 && connection.partial.is_empty();
             if let Err(event) = send_run(stream, out, run, sent_bytes, cx) {
                 return Poll::Ready(Some(event));
             }

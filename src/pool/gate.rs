@@ -159,7 +159,8 @@ impl State {
     /// Lets the next waiter in; whether there was one.
     fn admit_next(&mut self, own: usize) -> bool {
         loop {
-            let head = |lane: usize| self.lanes.get(lane).and_then(VecDeque::front).map(|waiter| waiter.ticket);
+            let head =
+                |lane: usize| self.lanes.get(lane).and_then(VecDeque::front).map(|waiter| waiter.ticket);
             let oldest = (0..self.lanes.len()).filter_map(|lane| Some((head(lane)?, lane))).min();
             let Some((oldest_ticket, oldest_lane)) = oldest else { return false };
             let lane = match head(own) {

@@ -243,13 +243,11 @@ impl ServerPool {
         let lane = self.lane(lane)?;
         loop {
             let mut slot = pop(lane)?;
-            match slot.as_deref_mut() {
-                Some(connection) if self.manager.is_current(connection) && !connection.is_stale() => {
-                    return Some(slot);
-                }
-                Some(connection) => connection.break_it(),
-                None => {}
+            let Some(connection) = slot.as_deref_mut() else { continue };
+            if self.manager.is_current(connection) && !connection.is_stale() {
+                return Some(slot);
             }
+            connection.break_it();
         }
     }
 
@@ -279,9 +277,10 @@ impl ServerPool {
         None
     }
 
-    /// Closes what is dead, idle for too long or of an old generation.
-    pub fn sweep(&self) {
-        for lane in self.built_lanes() {
+    /// The current thread's part of the upkeep, to be done every second or so: closes what is dead, idle
+    /// for too long or of an old generation; opens the minimum of idle connections.
+    pub fn keep_up(&self) {
+        if let Some(lane) = self.lanes.get(LANE.get()).and_then(OnceLock::get) {
             self.sweep_lane(lane);
         }
     }

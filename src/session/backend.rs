@@ -89,8 +89,7 @@ impl Session {
         shared: &Shared,
     ) -> Result<Verdict, OutOfStep> {
         let out_of_step = OutOfStep { tag: backend::READY_FOR_QUERY };
-        let status =
-            body.first().copied().and_then(TransactionStatus::from_byte).ok_or(out_of_step)?;
+        let status = body.first().copied().and_then(TransactionStatus::from_byte).ok_or(out_of_step)?;
         let entry = server.expected.pop_front().ok_or(out_of_step)?;
         if !matches!(entry.kind, Kind::Query | Kind::Sync | Kind::FunctionCall) {
             return Err(out_of_step);
@@ -154,11 +153,8 @@ impl Session {
                 Ok(if shown { verdict } else { Verdict::Swallow })
             }
             Kind::Execute => {
-                let outcome = entry
-                    .outcomes
-                    .take()
-                    .and_then(|mut outcomes| outcomes.list.pop())
-                    .unwrap_or_default();
+                let outcome =
+                    entry.outcomes.take().and_then(|mut outcomes| outcomes.list.pop()).unwrap_or_default();
                 server.expected.pop_front();
                 self.note_tag(body, &outcome, server);
                 self.apply(outcome, server, shared);

@@ -5,8 +5,8 @@ use super::outcome::Outcome;
 use super::pin::Pins;
 use super::settings::Change;
 use super::statements::Traits;
-use crate::sql::{Effects, Kind, Statement as ScannedStatement};
 use crate::sql::settings::{self as sql_settings, Scope};
+use crate::sql::{Effects, Kind, Statement as ScannedStatement};
 use crate::sql::{names, prepared, transaction};
 
 /// Code in a database that may leave marks on the session that runs it.
@@ -70,7 +70,7 @@ pub fn describe(
     standard_conforming_strings: bool,
     hidden: &HiddenState,
 ) -> Described {
-    let text = sql.get(statement.range()).unwrap_or_default();
+    let text = statement.text(sql);
     let mut described = Described::default();
     by_kind(text, statement, standard_conforming_strings, &mut described);
     by_effects(text, statement, standard_conforming_strings, &mut described);

@@ -3,8 +3,8 @@
 //! Every message sent to a server that is answered has one entry, in order. Entries for messages that
 //! Howdah answers itself stand in the same queue, so that their answers come in their turn.
 
-use super::statements::Undo;
 use super::outcome::Outcome;
+use super::statements::Undo;
 
 /// What an entry waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -53,17 +53,12 @@ impl Session {
         }
         let database = self.database_key;
         let settings = Arc::clone(self.tracker.current());
-        let frozen = tools
-            .scanned
-            .iter()
-            .any(|one| one.effects.contains(crate::sql::scan::Effects::DATETIME_WORD));
+        let frozen = tools.scanned.iter().any(|one| one.effects.contains(crate::sql::Effects::DATETIME_WORD));
         let statement = if frozen {
             Arc::new(make(tools.shared.statements.next_id(), sql, tail, scs, tools))
         } else {
             let shared = tools.shared;
-            shared
-                .statements
-                .share(sql, tail, &settings, database, |id| make(id, sql, tail, scs, tools))
+            shared.statements.share(sql, tail, &settings, database, |id| make(id, sql, tail, scs, tools))
         };
         self.parse_named(name, statement, server, tools, to_server);
     }
@@ -249,8 +244,11 @@ impl Session {
             }
             before => {
                 // The servers keep it, for others who prepare the same.
-                let undo =
-                    before.map(|_| ()).is_some().then(|| Undo::Statement { name: name.into(), before, prepared: None });
+                let undo = before.map(|before| Undo::Statement {
+                    name: name.into(),
+                    before: Some(before),
+                    prepared: None,
+                });
                 push(server, Kind::CloseDone, undo, None);
             }
         }

@@ -207,8 +207,7 @@ impl Tracker {
                 if name.as_ref() == "session_authorization" { base.without("role") } else { base }
             }
             Change::ResetAll { identity } => {
-                let mut next =
-                    Settings { values: self.startup.values.clone() };
+                let mut next = Settings { values: self.startup.values.clone() };
                 if !identity {
                     for name in IDENTITY {
                         if let Some(replay) = self.current.get(name) {

@@ -36,11 +36,8 @@ impl Session {
             self.send_query(frame, None, server, to_server);
             return;
         }
-        let described: Vec<Described> = tools
-            .scanned
-            .iter()
-            .map(|statement| describe::describe(sql, statement, scs, hidden))
-            .collect();
+        let described: Vec<Described> =
+            tools.scanned.iter().map(|statement| describe::describe(sql, statement, scs, hidden)).collect();
         if let Some(error) = self.refusal(&described, server) {
             Session::fail(server, true, error, to_server);
             return;
@@ -129,9 +126,6 @@ impl Session {
 }
 
 pub(super) fn blocks_refused() -> SqlError {
-    SqlError::new(
-        sqlstate::FEATURE_NOT_SUPPORTED,
-        "transaction blocks are not allowed in statement pooling",
-    )
-    .with_hint("Use pooling = \"transaction\" for this database.")
+    SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, "transaction blocks are not allowed in statement pooling")
+        .with_hint("Use pooling = \"transaction\" for this database.")
 }

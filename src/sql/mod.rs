@@ -16,7 +16,11 @@ pub mod kind;
 mod known;
 pub mod lexer;
 pub mod literal;
+pub mod names;
+pub mod prepared;
 pub mod scan;
+pub mod settings;
+pub mod transaction;
 
 pub use effects::Effects;
 pub use kind::Kind;

@@ -1,7 +1,7 @@
 //! A database of a cluster as one user sees it: the pools to its shards, and what was learnt of it.
 
-use crate::backend::query::{self, QueryError};
 use crate::backend::ServerConnection;
+use crate::backend::query::{self, QueryError};
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::pool::{CheckoutError, ConnectFailed, ServerPool};
@@ -160,7 +160,9 @@ impl Database {
         };
         let mut hidden = HiddenState::default();
         for row in rows {
-            let [Some(name), Some(source), Some(in_trigger), Some(language)] = row.as_slice() else { continue };
+            let [Some(name), Some(source), Some(in_trigger), Some(language)] = row.as_slice() else {
+                continue;
+            };
             let is_known = matches!(language.as_str(), "sql" | "plpgsql");
             if is_known && !mentions_session_state(source.as_bytes()) {
                 continue;

@@ -1,8 +1,7 @@
 //! Finds the database, with its pools, for a name and a user.
 
 use super::database::{Database, Parts};
-use crate::auth::scram::ScramKeys;
-use crate::auth::secret::Secret;
+use crate::auth::{ScramKeys, Secret};
 use crate::backend::connect::{Credential, Login, Target};
 use crate::error::SqlError;
 use crate::pool::{PoolOptions, ServerPool};
@@ -98,7 +97,8 @@ impl Directory {
         let State { clusters, users, databases } = &mut *state;
         databases.retain(|(name, user), entry| {
             let cluster = clusters.get(name).or_else(|| clusters.get("*"));
-            let keep = cluster.is_some_and(|cluster| fingerprint(cluster, users.get(user)) == entry.fingerprint);
+            let keep =
+                cluster.is_some_and(|cluster| fingerprint(cluster, users.get(user)) == entry.fingerprint);
             if !keep {
                 for pool in &entry.database.pools {
                     pool.retire();
@@ -127,7 +127,12 @@ impl Directory {
     ///
     /// # Errors
     /// `3D000` where there is no such database.
-    pub fn resolve(&self, name: &str, user: &str, keys: Option<&ScramKeys>) -> Result<Arc<Database>, SqlError> {
+    pub fn resolve(
+        &self,
+        name: &str,
+        user: &str,
+        keys: Option<&ScramKeys>,
+    ) -> Result<Arc<Database>, SqlError> {
         let mut state = self.lock();
         let id = (name.to_owned(), user.to_owned());
         if let Some(entry) = state.databases.get(&id) {
@@ -136,9 +141,10 @@ impl Directory {
                 return Ok(Arc::clone(&entry.database));
             }
         }
-        let cluster = state.clusters.get(name).or_else(|| state.clusters.get("*")).cloned().ok_or_else(|| {
-            SqlError::fatal(sqlstate::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist"))
-        })?;
+        let cluster =
+            state.clusters.get(name).or_else(|| state.clusters.get("*")).cloned().ok_or_else(|| {
+                SqlError::fatal(sqlstate::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist"))
+            })?;
         let credential = state.users.get(user).cloned().unwrap_or_default();
         let database = Arc::new(self.build(name, user, &cluster, &credential, keys));
         let entry = Entry {
@@ -174,8 +180,8 @@ impl Directory {
             .iter()
             .map(|shard| {
                 let login = Login {
-                    user: user.to_owned(),
-                    database: shard.database.clone().unwrap_or_else(|| name.to_owned()),
+                    user: user.into(),
+                    database: shard.database.as_deref().unwrap_or(name).into(),
                     credential: credential.clone(),
                 };
                 ServerPool::new(&shard.name, shard.target.clone(), login, options, Arc::clone(&self.shared))
@@ -194,8 +200,6 @@ impl Directory {
 }
 
 fn fingerprint(cluster: &ClusterSettings, user: Option<&UserCredential>) -> String {
-    let user = user.map(|user| {
-        (user.password.as_ref().map(Secret::expose), user.pool_size, user.pooling)
-    });
+    let user = user.map(|user| (user.password.as_ref().map(Secret::expose), user.pool_size, user.pooling));
     format!("{}\n{user:?}", cluster.fingerprint)
 }

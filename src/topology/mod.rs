@@ -6,5 +6,5 @@
 mod database;
 mod directory;
 
-pub use database::{checkout_error, Database, DatabaseStats, Prepared};
+pub use database::{Database, DatabaseStats, Prepared, checkout_error};
 pub use directory::{ClusterSettings, Directory, PoolOverview, ShardSettings, UserCredential};

@@ -1,0 +1,4 @@
+//! stub
+pub fn savepoint_name(_t: &[u8]) -> Option<Vec<u8>> {
+    None
+}
