@@ -13,6 +13,7 @@ use support::postgres::Postgres;
 use support::proxy::Howdah;
 use support::relay::{Fault, Relay};
 use support::script::{self, Script, Sending, Step};
+use support::wire::Event;
 
 const CORPUS: [(&str, &str); 6] = [
     ("simple", include_str!("corpus/transcripts/simple.txt")),
@@ -48,6 +49,10 @@ fn differences(name: &str, port: u16, sendings: impl Fn(usize) -> Vec<Sending>) 
     let mut found = Vec::new();
     for (number, script) in corpus(name).iter().enumerate() {
         let expected = run(script, postgres, Sending::Whole);
+        for step in &expected {
+            let stuck = step.events.contains(&Event::TimedOut);
+            assert!(!stuck, "{name}: {}: Postgres itself does not answer `{}`", script.name, step.line);
+        }
         for sending in sendings(number) {
             let answered = run(script, port, sending);
             if let Some(difference) = difference(&expected, &answered) {
@@ -122,14 +127,17 @@ fn an_honest_relay_is_found_equal() {
 #[test]
 fn planted_differences_are_found() {
     let script = &script::parse(
-        "== probe\nQ select 1 as a, 'x' as b union all select 2, 'y'; select 3\nQ select 1/0\nQ set datestyle to german\n",
+        "== probe\nQ select 1 as a, 'x' as b union all select 2, 'y'; select 3\nQ select 1; select 1/0\nQ set datestyle to german\n",
     )[0];
     let postgres = Postgres::shared().port;
     let expected = run(script, postgres, Sending::Whole);
     assert_eq!(difference(&expected, &run(script, postgres, Sending::Whole)), None);
     let faults = b"TDCEZS".iter().flat_map(|&tag| {
         let swapped = (tag != b'Z').then_some(Fault::Swap(tag));
-        [Fault::FlipBit(tag), Fault::Double(tag)].into_iter().chain((tag != b'Z').then_some(Fault::Drop(tag))).chain(swapped)
+        [Fault::FlipBit(tag), Fault::Double(tag)]
+            .into_iter()
+            .chain((tag != b'Z').then_some(Fault::Drop(tag)))
+            .chain(swapped)
     });
     for fault in faults {
         let relay = Relay::start(postgres, fault);

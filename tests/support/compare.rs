@@ -97,7 +97,10 @@ fn equal(postgres: &Event, howdah: &Event) -> bool {
         return true;
     }
     let is_report = |frame: &Frame| matches!(frame.tag, b'E' | b'N');
-    if left.tag != right.tag || !is_report(right) || right.field('F').is_some_and(|file| is_postgres_source(&file)) {
+    if left.tag != right.tag
+        || !is_report(right)
+        || right.field('F').is_some_and(|file| is_postgres_source(&file))
+    {
         return false;
     }
     let without_place = |frame: &Frame| -> Vec<_> {

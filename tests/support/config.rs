@@ -90,7 +90,8 @@ impl Config {
             writeln!(out, "rules = \"{}\"", rules.display()).unwrap();
         }
         for (number, port) in self.shards.iter().enumerate() {
-            writeln!(out, "\n[[cluster.shard]]\nname = \"s{number}\"\nprimary = \"127.0.0.1:{port}\"").unwrap();
+            writeln!(out, "\n[[cluster.shard]]\nname = \"s{number}\"\nprimary = \"127.0.0.1:{port}\"")
+                .unwrap();
         }
         out.push_str("\n[cluster.pool]\n");
         for (key, value) in &self.pool {

@@ -75,7 +75,8 @@ impl fmt::Debug for Frame {
         }
         let shown: String =
             self.body.iter().take(200).flat_map(|&b| std::ascii::escape_default(b)).map(char::from).collect();
-        let more = if self.body.len() > 200 { format!("... {} bytes", self.body.len()) } else { String::new() };
+        let more =
+            if self.body.len() > 200 { format!("... {} bytes", self.body.len()) } else { String::new() };
         write!(f, "{} {shown}{more}", std::ascii::escape_default(self.tag))
     }
 }
@@ -92,7 +93,10 @@ impl Reply {
     pub fn rows(&self) -> Vec<Vec<Option<String>>> {
         self.tagged(b'D')
             .map(|row| {
-                row.cells().into_iter().map(|cell| cell.map(|c| String::from_utf8_lossy(&c).into_owned())).collect()
+                row.cells()
+                    .into_iter()
+                    .map(|cell| cell.map(|c| String::from_utf8_lossy(&c).into_owned()))
+                    .collect()
             })
             .collect()
     }

@@ -80,7 +80,13 @@ pub fn parse(name: &str, sql: &str, types: &[u32]) -> Vec<u8> {
 }
 
 /// Bind.
-pub fn bind(portal: &str, statement: &str, formats: &[u16], values: &[Option<&[u8]>], results: &[u16]) -> Vec<u8> {
+pub fn bind(
+    portal: &str,
+    statement: &str,
+    formats: &[u16],
+    values: &[Option<&[u8]>],
+    results: &[u16],
+) -> Vec<u8> {
     let mut body = Vec::new();
     text(&mut body, portal);
     text(&mut body, statement);
@@ -170,12 +176,6 @@ pub fn function_call(function: u32, format: u16, arguments: &[Option<&[u8]>], re
 /// An unnamed statement parsed, bound in text, described and executed, up to Sync.
 pub fn extended(sql: &str, values: &[Option<&str>]) -> Vec<u8> {
     let values: Vec<Option<&[u8]>> = values.iter().map(|value| value.map(str::as_bytes)).collect();
-    [
-        parse("", sql, &[]),
-        bind("", "", &[], &values, &[]),
-        named(b'D', b'P', ""),
-        execute("", 0),
-        sync(),
-    ]
-    .concat()
+    [parse("", sql, &[]), bind("", "", &[], &values, &[]), named(b'D', b'P', ""), execute("", 0), sync()]
+        .concat()
 }

@@ -82,7 +82,11 @@ fn answer(mut server: TcpStream, mut client: TcpStream, fault: Fault) {
         let mut frames: Vec<Frame> = Vec::new();
         while let Some(frame) = Frame::take(&mut input) {
             let ready = frame.tag == b'Z';
-            if started { pass(frame, fault, &mut done, &mut frames) } else { frames.push(frame) }
+            if started {
+                pass(frame, fault, &mut done, &mut frames)
+            } else {
+                frames.push(frame)
+            }
             started |= ready;
         }
         let bytes: Vec<u8> = frames.iter().flat_map(Frame::bytes).collect();
@@ -110,6 +114,8 @@ fn pass(mut frame: Frame, fault: Fault, done: &mut bool, out: &mut Vec<Frame>) {
                 std::mem::swap(a, b);
             }
         }
-        Fault::None | Fault::FlipBit(_) | Fault::Drop(_) | Fault::Double(_) | Fault::Swap(_) => out.push(frame),
+        Fault::None | Fault::FlipBit(_) | Fault::Drop(_) | Fault::Double(_) | Fault::Swap(_) => {
+            out.push(frame)
+        }
     }
 }

@@ -129,7 +129,8 @@ fn numbers<T: std::str::FromStr>(field: Option<&str>) -> Vec<T> {
 
 /// The bytes of one line that is a message.
 fn encode(verb: &str, rest: &str) -> Option<Vec<u8>> {
-    let mut fields = rest.split(" | ").map(str::trim);
+    let padded = format!("{rest} ");
+    let mut fields = padded.split(" | ").map(str::trim);
     let mut words = rest.split_whitespace();
     Some(match verb {
         "Q" | "q" => build::query(rest),
@@ -198,7 +199,8 @@ impl Script {
             parameters.retain(|(found, _)| found != key);
             parameters.push((key.to_owned(), value.replace("%s", " ")));
         }
-        let parameters: Vec<_> = parameters.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let parameters: Vec<_> =
+            parameters.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let mut wire = Wire::open(port);
         wire.patience = Duration::from_secs(8);
         wire.send(&build::startup(&parameters));
@@ -226,7 +228,10 @@ impl Script {
             }
             if let Some((tag, count)) = awaited {
                 transmit(&mut wire, &mut out, sending);
-                steps.push(Step { line: line.chars().take(200).collect(), events: wait(&mut wire, tag, count) });
+                steps.push(Step {
+                    line: line.chars().take(200).collect(),
+                    events: wait(&mut wire, tag, count),
+                });
             }
         }
         out.extend(build::terminate());
