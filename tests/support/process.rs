@@ -24,6 +24,7 @@ done
 fn tell(line: &str) {
     static REAPER_INPUT: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
     let input = REAPER_INPUT.get_or_init(|| {
+        #[expect(clippy::zombie_processes, reason = "the reaper outlives this process")]
         let child = Command::new("/bin/sh")
             .args(["-c", REAPER])
             .stdin(Stdio::piped())
