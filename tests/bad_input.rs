@@ -748,7 +748,7 @@ fn a_configuration_that_is_wrong_is_refused_with_file_and_line() {
     let dir = process::temporary_folder("config");
     let file = dir.join("howdah.toml");
     std::fs::write(&file, Config::new(&[1]).pool("size", "\"many\"").text(process::free_port())).unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_howdah"))
+    let output = std::process::Command::new(support::proxy::binary())
         .args(["serve", "--config"])
         .arg(&file)
         .output()

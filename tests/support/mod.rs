@@ -18,6 +18,7 @@ pub mod frame;
 pub mod message;
 pub mod postgres;
 pub mod process;
+pub mod program;
 pub mod proxy;
 pub mod relay;
 pub mod script;

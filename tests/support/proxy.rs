@@ -86,9 +86,14 @@ impl Howdah {
     }
 }
 
+/// The program under test: the built one, or what `HOWDAH_BINARY` names (a release build, for example).
+pub fn binary() -> PathBuf {
+    std::env::var_os("HOWDAH_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_howdah").into(), PathBuf::from)
+}
+
 fn spawn(file: &std::path::Path, log: &std::path::Path) -> Child {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-    let child = Command::new(env!("CARGO_BIN_EXE_howdah"))
+    let child = Command::new(binary())
         .arg("serve")
         .arg("--config")
         .arg(file)
