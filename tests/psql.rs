@@ -278,9 +278,12 @@ fn large_objects() {
 #[test]
 fn watch_repeats_until_it_is_interrupted() {
     let howdah = Howdah::start(&Config::new(&[Postgres::shared().port]).pool("size", 3));
+    let script = support::process::temporary_folder("psql").join("watch.sql");
+    std::fs::write(&script, "select 'watched' \\watch 0.1\n").unwrap();
     for port in [Postgres::shared().port, howdah.port] {
         let child = client_program("psql", port)
-            .args(["-X", "-At", "-c", "\\set n 1", "-c", "select 'watched' \\watch 0.1"])
+            .args(["-X", "-At", "-f"])
+            .arg(&script)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
