@@ -20,6 +20,7 @@ pub mod names;
 pub mod prepared;
 pub mod scan;
 pub mod settings;
+pub mod template;
 pub mod transaction;
 
 pub use effects::Effects;
