@@ -125,11 +125,7 @@ impl Front {
 }
 
 /// Runs Howdah until `stop`, also when its sender is gone; tells `ready` when clients can connect.
-fn serve(
-    config_file: &Path,
-    ready: oneshot::Sender<()>,
-    stop: oneshot::Receiver<()>,
-) -> Result<(), String> {
+fn serve(config_file: &Path, ready: oneshot::Sender<()>, stop: oneshot::Receiver<()>) -> Result<(), String> {
     let opened = ConfigStore::open(config_file, Box::new(server::check_settings));
     let (store, _warnings) = opened.map_err(|found| {
         found.iter().map(|diagnostic| diagnostic.one_line()).collect::<Vec<_>>().join("; ")
