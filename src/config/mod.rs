@@ -6,12 +6,16 @@
 mod model;
 pub mod raw;
 mod reload;
+mod schema;
+mod show;
 mod units;
 mod validate;
 mod watch;
 
 pub use model::*;
-pub use reload::{Check, ConfigStore, ReloadReport};
+pub use reload::{Check, ConfigStore, Observer, ReloadReport};
+pub use schema::{reference, schema};
+pub use show::{Setting, settings};
 pub use units::{parse_duration, parse_size, show_duration, show_size};
 pub use watch::watch;
 

@@ -14,6 +14,9 @@ use tokio::sync::watch;
 /// right.
 pub type Check = Box<dyn Fn(&Config) -> Vec<Diagnostic> + Send + Sync>;
 
+/// Something that follows every reload that succeeds, such as the log's level.
+pub type Observer = Box<dyn Fn(&Config) + Send + Sync>;
+
 /// What a reload changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReloadReport {
@@ -32,6 +35,7 @@ pub struct ConfigStore {
     started: Arc<Config>,
     current: ArcSwap<Config>,
     changes: watch::Sender<Arc<Config>>,
+    observers: Mutex<Vec<Observer>>,
     /// Held during a reload, so that two do not overtake each other.
     reloading: Mutex<()>,
 }
@@ -56,6 +60,7 @@ impl ConfigStore {
             started: Arc::clone(&config),
             current: ArcSwap::new(Arc::clone(&config)),
             changes: watch::Sender::new(config),
+            observers: Mutex::new(Vec::new()),
             reloading: Mutex::new(()),
         };
         Ok((Arc::new(store), warnings))
@@ -77,6 +82,11 @@ impl ConfigStore {
         self.changes.subscribe()
     }
 
+    /// Calls `observer` with the new configuration after every reload that succeeds.
+    pub fn on_reload(&self, observer: Observer) {
+        self.observers.lock().unwrap_or_else(PoisonError::into_inner).push(observer);
+    }
+
     /// Reads the file again and puts it in force. Blocks on the file system.
     ///
     /// # Errors
@@ -88,6 +98,9 @@ impl ConfigStore {
         let needs_restart = restart_parts(&self.started, &config);
         let config = Arc::new(config);
         self.current.store(Arc::clone(&config));
+        for observer in self.observers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            observer(&config);
+        }
         self.changes.send_replace(config);
         Ok(ReloadReport { changed, needs_restart, warnings })
     }

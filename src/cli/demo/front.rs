@@ -1,6 +1,8 @@
 //! Howdah itself, in front of the demo's servers: its configuration, and its life inside this process.
 
 use super::Error;
+use crate::config::ConfigStore;
+use crate::{server, telemetry};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -53,8 +55,27 @@ fn config(rules: &Path, settings: &Settings<'_>) -> String {
     text
 }
 
-/// The shop's sharding rules, which are also the repository's example.
-const RULES: &str = include_str!("../../../sharding-rules/shop.toml");
+/// The shop's sharding rules: orders and their lines lie with their customer.
+const RULES: &str = r#"
+[[group]]
+name = "customer"
+key = "int8"
+
+[[table]]
+name = "customers"
+group = "customer"
+key = "id"
+
+[[table]]
+name = "orders"
+group = "customer"
+key = "customer_id"
+
+[[table]]
+name = "order_lines"
+group = "customer"
+key = "customer_id"
+"#;
 
 /// A Howdah that runs on a thread of this process.
 #[derive(Debug)]
@@ -103,10 +124,21 @@ impl Front {
     }
 }
 
-/// Runs Howdah until `stop`; tells `ready` when its listeners are open. The one place that knows how.
+/// Runs Howdah until `stop`, also when its sender is gone; tells `ready` when clients can connect.
 fn serve(config_file: &Path, ready: oneshot::Sender<()>, stop: oneshot::Receiver<()>) -> Result<(), String> {
-    let _ = (ready, stop);
-    Err(format!("this build cannot serve {}", config_file.display()))
+    let opened = ConfigStore::open(config_file, Box::new(server::check_settings));
+    let (store, _warnings) = opened.map_err(|found| {
+        found.iter().map(|diagnostic| diagnostic.one_line()).collect::<Vec<_>>().join("; ")
+    })?;
+    let log = telemetry::init(&store.current().general).ok();
+    let tell = move || {
+        // Nobody listens any more when the demo has ended meanwhile.
+        let _heard = ready.send(());
+    };
+    let shutdown = async move {
+        let _told = stop.await;
+    };
+    server::run(store, log, tell, shutdown).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -160,3 +160,18 @@ pub struct PoolSettings {
     /// Prepared statements kept on a connection; at least 1.
     pub prepared_statements_max: u32,
 }
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        PoolSettings {
+            size: 20,
+            min_idle: 0,
+            max_lifetime: Some(Duration::from_secs(3600)),
+            idle_timeout: Some(Duration::from_secs(600)),
+            queue_limit: 10_000,
+            queue_timeout: Some(Duration::from_secs(120)),
+            connect_timeout: Duration::from_secs(5),
+            prepared_statements_max: 500,
+        }
+    }
+}

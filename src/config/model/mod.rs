@@ -118,6 +118,30 @@ pub struct General {
     pub plan_cache_entries: u32,
 }
 
+impl Default for General {
+    fn default() -> Self {
+        General {
+            threads: 0,
+            cluster_name: "howdah".to_owned(),
+            admin_users: Vec::new(),
+            log_format: LogFormat::Text,
+            log_level: "info".to_owned(),
+            slow_statement: Some(Duration::from_secs(1)),
+            login_timeout: Some(Duration::from_secs(60)),
+            drain_timeout: Some(Duration::from_secs(60)),
+            client_limit: 10_000,
+            client_limit_per_user: None,
+            client_limit_per_database: None,
+            message_bytes_max: 1 << 30,
+            idle_client_timeout: None,
+            idle_transaction_timeout: None,
+            query_timeout: None,
+            tcp_keepalive: Some(Duration::from_secs(60)),
+            plan_cache_entries: 10_000,
+        }
+    }
+}
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {

@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 const PRIMARY_ALLOWED: &str = "\"10.0.0.5:5432\", \"db.example:5432\", \"[::1]:5432\" or a Unix socket's directory: \"/run/postgresql:5432\"";
 
@@ -220,13 +219,14 @@ impl Context<'_> {
     }
 
     fn pool(&mut self, raw: RawPool) -> PoolSettings {
-        let size = raw.size.as_ref().map_or(20, |size| *size.get());
+        let default = PoolSettings::default();
+        let size = value_or(raw.size, default.size);
         if let Some(min_idle) = raw.min_idle.as_ref().filter(|min_idle| *min_idle.get() > size) {
             let found = format!("`min_idle` is {}, above `size`", min_idle.get());
             self.error(min_idle.span(), found, format!("0 to {size}"));
         }
         let timeout_span = raw.connect_timeout.as_ref().map(At::span);
-        let connect_timeout = self.duration(raw.connect_timeout, Duration::from_secs(5));
+        let connect_timeout = self.duration(raw.connect_timeout, default.connect_timeout);
         if let (true, Some(span)) = (connect_timeout.is_zero(), timeout_span) {
             self.error(
                 span,
@@ -236,13 +236,13 @@ impl Context<'_> {
         }
         PoolSettings {
             size,
-            min_idle: value_or(raw.min_idle, 0),
-            max_lifetime: self.duration_or_off(raw.max_lifetime, Duration::from_secs(3600)),
-            idle_timeout: self.duration_or_off(raw.idle_timeout, Duration::from_secs(600)),
-            queue_limit: value_or(raw.queue_limit, 10_000),
-            queue_timeout: self.duration_or_off(raw.queue_timeout, Duration::from_secs(120)),
+            min_idle: value_or(raw.min_idle, default.min_idle),
+            max_lifetime: self.duration_or_off(raw.max_lifetime, default.max_lifetime),
+            idle_timeout: self.duration_or_off(raw.idle_timeout, default.idle_timeout),
+            queue_limit: value_or(raw.queue_limit, default.queue_limit),
+            queue_timeout: self.duration_or_off(raw.queue_timeout, default.queue_timeout),
             connect_timeout,
-            prepared_statements_max: value_or(raw.prepared_statements_max, 500),
+            prepared_statements_max: value_or(raw.prepared_statements_max, default.prepared_statements_max),
         }
     }
 }

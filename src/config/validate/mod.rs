@@ -76,8 +76,12 @@ impl Context<'_> {
     }
 
     /// A duration, or its default; `None` for zero, which switches it off.
-    fn duration_or_off(&mut self, raw: Option<At<RawDuration>>, default: Duration) -> Option<Duration> {
-        Some(self.duration(raw, default)).filter(|duration| !duration.is_zero())
+    fn duration_or_off(
+        &mut self,
+        raw: Option<At<RawDuration>>,
+        default: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(self.duration(raw, default.unwrap_or_default())).filter(|duration| !duration.is_zero())
     }
 
     /// A duration, or its default.
