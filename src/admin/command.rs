@@ -196,8 +196,12 @@ fn bad_name(command: &str) -> SqlError {
 }
 
 fn unknown(words: &Words<'_>) -> SqlError {
-    let found: Vec<String> =
-        words.tokens.iter().take(2).map(|t| String::from_utf8_lossy(t.text(words.sql)).into_owned()).collect();
+    let found: Vec<String> = words
+        .tokens
+        .iter()
+        .take(2)
+        .map(|t| String::from_utf8_lossy(t.text(words.sql)).into_owned())
+        .collect();
     let mut found = found.join(" ");
     if found.len() > 60 {
         found = found.chars().take(60).chain("...".chars()).collect();
@@ -337,7 +341,9 @@ mod tests {
 
     #[test]
     fn what_is_no_command_is_refused_with_the_list_of_commands() {
-        for sql in ["SHOW", "SHOW TABLES", "SHOW CLIENTS x", "SELECT 1 + 1", "RELOAD now", "pause; foo", "1", "'"] {
+        for sql in
+            ["SHOW", "SHOW TABLES", "SHOW CLIENTS x", "SELECT 1 + 1", "RELOAD now", "pause; foo", "1", "'"]
+        {
             let error = parse(sql.as_bytes()).unwrap_err();
             assert_eq!(error.code, sqlstate::SYNTAX_ERROR, "{sql}");
             assert!(error.hint.unwrap().contains("SHOW CLIENTS|"), "{sql}");

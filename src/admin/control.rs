@@ -32,7 +32,8 @@ pub async fn reload(admin: &Admin) -> Result<Notices, SqlError> {
             for warning in &report.warnings {
                 notices.push(notice(sqlstate::WARNING, warning.one_line()));
             }
-            let changed = if report.changed.is_empty() { "nothing".into() } else { report.changed.join(", ") };
+            let changed =
+                if report.changed.is_empty() { "nothing".into() } else { report.changed.join(", ") };
             notices.push(notice(sqlstate::SUCCESSFUL_COMPLETION, format!("changed: {changed}")));
             if !report.needs_restart.is_empty() {
                 let parts = report.needs_restart.join(", ");
@@ -56,11 +57,10 @@ pub async fn reload(admin: &Admin) -> Result<Notices, SqlError> {
 /// Fails where no cluster serves this database.
 fn check_database(admin: &Admin, name: Option<&str>) -> Result<(), SqlError> {
     match name {
-        Some(name) if !admin.service.directory.has_cluster(name) => Err(SqlError::new(
-            sqlstate::INVALID_CATALOG_NAME,
-            format!("database \"{name}\" does not exist"),
-        )
-        .with_hint("SHOW DATABASES lists them.")),
+        Some(name) if !admin.service.directory.has_cluster(name) => {
+            Err(SqlError::new(sqlstate::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist"))
+                .with_hint("SHOW DATABASES lists them."))
+        }
         _ => Ok(()),
     }
 }
@@ -77,7 +77,8 @@ pub fn begin_pause(admin: &Admin, name: Option<&str>) -> Result<(), SqlError> {
         return Ok(());
     }
     let message = format!("{} is already paused", subject(name));
-    Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message).with_hint("RESUME ends the pause."))
+    Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+        .with_hint("RESUME ends the pause."))
 }
 
 /// Ends a pause.
@@ -90,7 +91,9 @@ pub fn resume(admin: &Admin, name: Option<&str>) -> Result<(), SqlError> {
     let message = format!("{} is not paused", subject(name));
     let error = SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
     Err(match name {
-        Some(_) if admin.service.directory.is_paused(None) => error.with_hint("RESUME resumes all databases."),
+        Some(_) if admin.service.directory.is_paused(None) => {
+            error.with_hint("RESUME resumes all databases.")
+        }
         _ => error,
     })
 }

@@ -209,7 +209,8 @@ impl Conversation {
 
     /// In a failed block only its end is accepted.
     fn check_block(&self, command: &Command) -> Result<(), SqlError> {
-        if self.status == TransactionStatus::Failed && !matches!(command, Command::Commit | Command::Rollback) {
+        if self.status == TransactionStatus::Failed && !matches!(command, Command::Commit | Command::Rollback)
+        {
             return Err(SqlError::new(
                 sqlstate::IN_FAILED_SQL_TRANSACTION,
                 "current transaction is aborted, commands ignored until end of transaction block",
@@ -234,11 +235,9 @@ impl Conversation {
                 match before {
                     TransactionStatus::Failed => done = "ROLLBACK",
                     TransactionStatus::InBlock => {}
-                    TransactionStatus::Idle => warn(
-                        out,
-                        sqlstate::NO_ACTIVE_SQL_TRANSACTION,
-                        "there is no transaction in progress",
-                    ),
+                    TransactionStatus::Idle => {
+                        warn(out, sqlstate::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress")
+                    }
                 }
             }
             Command::Accepted(_) => {}
@@ -466,7 +465,8 @@ fn check_room(count: usize, what: &str) -> Result<(), SqlError> {
         return Ok(());
     }
     let message = format!("too many {what}: at most {NAMES_MAX} are kept for an admin client");
-    Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message).with_hint("Close those that are not needed."))
+    Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message)
+        .with_hint("Close those that are not needed."))
 }
 
 fn no_portal(name: &[u8]) -> SqlError {

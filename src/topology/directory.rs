@@ -108,7 +108,7 @@ impl Directory {
         state.clusters =
             clusters.into_iter().map(|cluster| (cluster.name.clone(), Arc::new(cluster))).collect();
         state.users = users;
-        let State { clusters, users, databases } = &mut *state;
+        let State { clusters, users, databases, paused: _ } = &mut *state;
         databases.retain(|(name, user), entry| {
             let cluster = clusters.get(name).or_else(|| clusters.get("*"));
             let keep =

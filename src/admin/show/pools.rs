@@ -201,9 +201,12 @@ fn database_rows(admin: &Admin, cluster: &Cluster, databases: &[Arc<Database>]) 
         let open: u32 = pools.map(|pool| pool.manager().open()).sum();
         let (host, port) = match &shard.primary {
             crate::config::ServerAddress::Tcp { host, port } => (host.clone(), *port),
-            crate::config::ServerAddress::Unix { directory, port } => (directory.display().to_string(), *port),
+            crate::config::ServerAddress::Unix { directory, port } => {
+                (directory.display().to_string(), *port)
+            }
         };
-        let database = shard.database.clone().or_else(|| (!cluster.is_any_database()).then(|| cluster.name.clone()));
+        let database =
+            shard.database.clone().or_else(|| (!cluster.is_any_database()).then(|| cluster.name.clone()));
         vec![
             cluster.name.clone().into(),
             host.into(),

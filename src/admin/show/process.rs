@@ -39,8 +39,11 @@ pub fn config(admin: &Admin) -> Vec<Row> {
 pub fn lists(admin: &Admin) -> Vec<Row> {
     let config = admin.store.current();
     let databases = admin.service.directory.databases();
-    let servers: usize =
-        databases.iter().flat_map(|database| &database.pools).map(|pool| pool.manager().connections().len()).sum();
+    let servers: usize = databases
+        .iter()
+        .flat_map(|database| &database.pools)
+        .map(|pool| pool.manager().connections().len())
+        .sum();
     [
         ("databases", config.clusters.len().into()),
         ("users", config.users.len().into()),

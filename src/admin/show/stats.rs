@@ -83,7 +83,11 @@ impl Averages {
     }
 
     /// The counters to compare with, and how long ago they were.
-    fn earlier(&self, now: Instant, totals: &BTreeMap<Box<str>, Totals>) -> (Duration, BTreeMap<Box<str>, Totals>) {
+    fn earlier(
+        &self,
+        now: Instant,
+        totals: &BTreeMap<Box<str>, Totals>,
+    ) -> (Duration, BTreeMap<Box<str>, Totals>) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         let [older, newer] = &mut *notes;
         if now.duration_since(newer.0) >= PERIOD {
@@ -108,7 +112,8 @@ pub fn stats(admin: &Admin) -> Vec<Row> {
 
 fn row(name: &str, total: &Totals, lately: &Totals, elapsed: Duration) -> Row {
     let micros = elapsed.as_micros().max(1);
-    let per_second = |count: u64| Value::Number(u64::try_from(u128::from(count) * 1_000_000 / micros).unwrap_or(u64::MAX));
+    let per_second =
+        |count: u64| Value::Number(u64::try_from(u128::from(count) * 1_000_000 / micros).unwrap_or(u64::MAX));
     let per_query = |us: u64| Value::Number(us.checked_div(lately.queries).unwrap_or(0));
     vec![
         name.into(),
