@@ -2,8 +2,7 @@
 
 use super::config_file::ConfigFile;
 use super::{EXIT_FAILED, EXIT_USAGE, output};
-use crate::config::{self, Config, ConfigStore};
-use crate::diagnostic::Diagnostic;
+use crate::config::{self, ConfigStore};
 use crate::{server, telemetry};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,33 +26,31 @@ pub struct Args {
 
 pub(super) fn run(args: &Args) -> ExitCode {
     let Some(path) = args.config.find() else { return ExitCode::from(EXIT_USAGE) };
-    let (store, warnings) = match ConfigStore::open(&path, Box::new(rule_errors)) {
+    let (store, warnings) = match ConfigStore::open(&path, Box::new(server::check_settings)) {
         Ok(opened) => opened,
         Err(found) => {
             output::show(&found);
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    match telemetry::init(&store.current().general) {
-        Ok(log) => store.on_reload(Box::new(move |config| log.apply(&config.general))),
-        Err(error) => output::complain(&error.to_string()),
-    }
+    let log = match telemetry::init(&store.current().general) {
+        Ok(log) => Some(log),
+        Err(error) => {
+            output::complain(&error.to_string());
+            None
+        }
+    };
     for warning in &warnings {
         tracing::warn!("{}", warning.one_line());
     }
     if let Err(error) = config::watch(Arc::clone(&store)) {
         tracing::warn!(%error, "changes of the configuration will not be noticed: use RELOAD");
     }
-    match server::run(store) {
+    match server::run(store, log, || (), std::future::pending()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
             ExitCode::from(EXIT_FAILED)
         }
     }
-}
-
-/// The errors of the sharding rules that a configuration names.
-pub(super) fn rule_errors(_config: &Config) -> Vec<Diagnostic> {
-    Vec::new()
 }
