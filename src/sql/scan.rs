@@ -104,6 +104,15 @@ fn statement_end(head: Head<'_>, from: &mut usize, found: &mut Found) -> usize {
                     at = found.rarer_token(&head, start);
                 }
             }
+            Class::Dollar if sql.get(start + 1).is_some_and(u8::is_ascii_digit) => {
+                at = skip_while(sql, start + 2, |byte| class(byte) == Class::Digit);
+                if sql.get(at).is_some_and(|&byte| is_ident_start(byte)) {
+                    at = found.rarer_token(&head, start);
+                }
+            }
+            Class::Dot if !sql.get(start + 1).is_some_and(|&byte| byte == b'.' || byte.is_ascii_digit()) => {
+                at += 1
+            }
             Class::Comma => at += 1,
             Class::Operator => at = operator(sql, start).1,
             Class::ParenOpen => {
@@ -240,12 +249,19 @@ impl Place<'_> {
     }
 }
 
+/// A statement that mentions `howdah` more often is read no further for the option, to keep the time linear.
+const EXPLAIN_CHECKS_MAX: u8 = 4;
+
 /// What the tokens of a statement told so far.
 #[derive(Default)]
 struct Found {
     effects: Effects,
     /// Open `BEGIN ATOMIC` bodies.
     atomic: usize,
+    /// Whether the statement is CREATE FUNCTION or PROCEDURE, once it was asked: a statement may ask often.
+    is_create_routine: Option<bool>,
+    /// How often EXPLAIN's options were read.
+    explain_checks: u8,
     mentions_settings: bool,
     mentions_update: bool,
 }
@@ -372,14 +388,15 @@ impl Found {
             word::HOLD => Effects::HOLD.when(kind == Kind::Declare && place.follows(word::WITH)),
             word::EXECUTE => Effects::EXECUTES_PREPARED
                 .when(kind == Kind::Explain || (kind == Kind::Create && place.follows(word::AS))),
-            word::HOWDAH => {
-                Effects::EXPLAIN_HOWDAH.when(kind == Kind::Explain && place.head.is_explain_option(start))
+            word::HOWDAH if kind == Kind::Explain && self.explain_checks < EXPLAIN_CHECKS_MAX => {
+                self.explain_checks += 1;
+                Effects::EXPLAIN_HOWDAH.when(place.head.is_explain_option(start))
             }
             word::ATOMIC => {
                 let starts_body = kind == Kind::Create
                     && place.depth == 0
                     && place.follows(word::BEGIN)
-                    && place.head.is_create_routine();
+                    && *self.is_create_routine.get_or_insert_with(|| place.head.is_create_routine());
                 self.atomic += usize::from(starts_body);
                 return;
             }
