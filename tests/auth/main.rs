@@ -3,4 +3,6 @@
 mod certificates;
 mod clients;
 mod fixture;
+mod front;
 mod servers;
+mod transcripts;
