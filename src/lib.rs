@@ -9,7 +9,7 @@
 //! | 4 act | [`frontend`], [`exec`] |
 //! | 3 I/O | [`net`], [`backend`], [`pool`], [`topology`], [`throwaway`] |
 //! | 2 pure | [`session`], [`plan`], [`merge`] |
-//! | 1 pure | [`protocol`], [`sql`], [`datum`], [`catalog`], [`rules`], [`auth`] |
+//! | 1 pure | [`protocol`], [`sql`], [`datum`], [`catalog`], [`rules`], [`auth`], [`diagnostic`] |
 //! | 0 pure | [`error`], [`sqlstate`], [`ids`] |
 
 pub mod error;
@@ -19,6 +19,7 @@ pub mod sqlstate;
 pub mod auth;
 pub mod catalog;
 pub mod datum;
+pub mod diagnostic;
 pub mod protocol;
 pub mod rules;
 pub mod sql;

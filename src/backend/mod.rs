@@ -1,5 +1,9 @@
-//! Server connections.
+//! Connections to Postgres servers: logging in, and what a connection is between statements.
 
 pub mod auth_query;
 pub mod connect;
+mod connection;
 pub mod login;
+pub mod query;
+
+pub use connection::{OpenPermit, ServerConnection};

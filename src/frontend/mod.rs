@@ -1,5 +1,59 @@
-//! Client connections.
+//! Client connections: login, the loop that serves one, cancel requests.
 
 pub mod authenticate;
+mod client;
 pub mod handshake;
+mod login;
+mod registry;
+mod relay;
 pub mod users;
+
+pub use login::{AdminDatabase, serve_connection};
+pub use registry::{CancelTarget, ClientHandle, NewClient, Registry};
+
+use crate::session::Shared;
+use crate::topology::Directory;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// What all client connections share.
+#[derive(Debug)]
+pub struct Service {
+    /// Settings, parameters and statements by content.
+    pub shared: Arc<Shared>,
+    /// Clusters and their pools.
+    pub directory: Directory,
+    /// The clients.
+    pub registry: Registry,
+    /// Limits that may change while it runs.
+    pub limits: arc_swap::ArcSwap<Limits>,
+    /// Source of session ids.
+    pub next_session: AtomicU64,
+    /// The process is ending: idle clients are sent away.
+    pub draining: AtomicBool,
+    /// Told when `draining` is set.
+    pub drain: Notify,
+    /// Time zero of uptime.
+    pub started_at: std::time::Instant,
+}
+
+/// Limits and times of client connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest message taken, in bytes.
+    pub message_size_max: usize,
+    /// Most clients.
+    pub client_limit: u32,
+    /// Most clients of one user.
+    pub client_limit_per_user: Option<u32>,
+    /// Most clients of one database.
+    pub client_limit_per_database: Option<u32>,
+    /// A client that is idle outside a transaction for this long is sent away.
+    pub idle_client_timeout: Option<Duration>,
+    /// A client that is idle inside a transaction for this long is sent away.
+    pub idle_transaction_timeout: Option<Duration>,
+    /// A statement that takes longer is logged.
+    pub slow_statement: Option<Duration>,
+}

@@ -1,1 +1,380 @@
-//! (to be written)
+//! A client's session as a state machine: messages in, messages and verdicts out.
+//!
+//! It owns what a session on one Postgres would own (settings, prepared statements, transaction
+//! status) and knows no socket, pool or shard. `frontend` steps take one client message and write what
+//! goes to the server; `backend` steps take one server message and say whether the client sees it.
+
+mod backend;
+pub mod describe;
+pub mod expected;
+mod extended;
+mod outcome;
+pub mod params;
+mod pin;
+pub mod server_state;
+pub mod settings;
+mod simple;
+pub mod statements;
+
+pub use backend::Verdict;
+pub use outcome::Outcome;
+pub use pin::Pins;
+
+use crate::error::SqlError;
+use crate::protocol::{TransactionStatus, frontend, write};
+use crate::sql::encoding::is_scannable;
+use crate::sql::scan::Statements as Scanned;
+use expected::{Expected, Kind, OnError};
+use params::Parameters;
+use server_state::{Copy, ServerState};
+use settings::{Settings, Tracker};
+use statements::{Statement, StatementCache};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// When a server connection goes back to the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pooling {
+    /// At the end of each transaction.
+    #[default]
+    Transaction,
+    /// When the client disconnects.
+    Session,
+    /// After each statement; transaction blocks are refused.
+    Statement,
+}
+
+/// What all sessions of a process share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Settings with equal contents are one allocation.
+    pub settings: settings::Interner,
+    /// Reported parameters likewise.
+    pub parameters: params::Interner,
+    /// Prepared statements by text.
+    pub statements: StatementCache,
+}
+
+/// What a step needs besides the session itself; lent for the step.
+#[derive(Debug)]
+pub struct Tools<'a> {
+    /// Process-wide tables.
+    pub shared: &'a Shared,
+    /// Reused by the lexer.
+    pub scanned: &'a mut Scanned,
+    /// What is known of code in the database that leaves marks on the session.
+    pub hidden: &'a describe::HiddenState,
+    /// How many statements a server connection keeps prepared.
+    pub prepared_statements_max: usize,
+}
+
+/// One client's session.
+#[derive(Debug)]
+pub struct Session {
+    /// Unique while the process runs; never 0.
+    pub id: u64,
+    /// Which database of which cluster: statements are shared within it.
+    pub database_key: u64,
+    pooling: Pooling,
+    tracker: Tracker,
+    /// What the client was last told.
+    parameters: Arc<Parameters>,
+    status: TransactionStatus,
+    pins: Pins,
+    names: Option<Box<Names>>,
+    unnamed: Option<Arc<Statement>>,
+    /// Without a server: an error was answered, and messages are ignored until Sync.
+    skipping: bool,
+    sequence_used: bool,
+    /// The schema changed in a transaction that has not ended yet.
+    schema_changed: bool,
+    defaults_changed: bool,
+}
+
+/// What a client has names for; most clients have none.
+#[derive(Debug, Default)]
+struct Names {
+    statements: HashMap<Box<[u8]>, Arc<Statement>>,
+    /// Portals of statements whose execution does something to the session.
+    portals: HashMap<Box<[u8]>, Arc<Statement>>,
+}
+
+impl Session {
+    /// A session right after login.
+    pub fn new(
+        id: u64,
+        database_key: u64,
+        pooling: Pooling,
+        startup: Arc<Settings>,
+        parameters: Arc<Parameters>,
+    ) -> Self {
+        let mut pins = if pooling == Pooling::Session { Pins::SESSION } else { Pins::default() };
+        if parameters.get(b"client_encoding").is_some_and(|name| !is_scannable(name)) {
+            // Its statements cannot be read: anything may be in them.
+            pins.insert(Pins::OPAQUE);
+        }
+        Session {
+            id,
+            database_key,
+            pooling,
+            tracker: Tracker::new(startup),
+            parameters,
+            status: TransactionStatus::Idle,
+            pins,
+            names: None,
+            unnamed: None,
+            skipping: false,
+            sequence_used: false,
+            schema_changed: false,
+            defaults_changed: false,
+        }
+    }
+
+    /// The transaction status that the client was last told.
+    pub fn status(&self) -> TransactionStatus {
+        self.status
+    }
+
+    /// Tells the session what Howdah itself told the client.
+    pub fn set_status(&mut self, status: TransactionStatus) {
+        self.status = status;
+    }
+
+    /// Why the client holds its connection.
+    pub fn pins(&self) -> Pins {
+        self.pins
+    }
+
+    /// Settings that hold now.
+    pub fn settings(&self) -> &Arc<Settings> {
+        self.tracker.current()
+    }
+
+    /// The settings' history, for transactions that Howdah keeps itself.
+    pub fn tracker_mut(&mut self) -> &mut Tracker {
+        &mut self.tracker
+    }
+
+    /// What the client was last told of reported parameters.
+    pub fn parameters(&self) -> &Arc<Parameters> {
+        &self.parameters
+    }
+
+    /// Whether a schema or default change was committed since last asked.
+    pub fn take_defaults_changed(&mut self) -> bool {
+        std::mem::take(&mut self.defaults_changed)
+    }
+
+    /// How the pool is used.
+    pub fn pooling(&self) -> Pooling {
+        self.pooling
+    }
+
+    /// Whether the connection may go back to the pool now.
+    pub fn may_release(&self, server: &ServerState) -> bool {
+        server.is_clean() && self.pins.is_empty()
+    }
+
+    /// SQL that makes the server's settings the client's; `None` when they are.
+    ///
+    /// To be run, and waited for, while the server owes nothing: a statement must not run under the
+    /// settings of another.
+    pub fn settings_to_apply(&self, server: &ServerState) -> Option<Vec<u8>> {
+        if Settings::same(&server.settings, self.tracker.current()) {
+            return None;
+        }
+        Some(settings::transition_sql(&server.settings, self.tracker.current()))
+    }
+
+    /// The settings of [`Self::settings_to_apply`] were applied.
+    pub fn settings_applied(&self, server: &mut ServerState) {
+        server.settings = Arc::clone(self.tracker.current());
+    }
+
+    /// Tells the client what the server's parameters are, where they differ from what it was told.
+    pub fn tell_parameters(&mut self, server: &ServerState, to_client: &mut Vec<u8>) {
+        if !Arc::ptr_eq(&self.parameters, &server.parameters) {
+            server.parameters.write_changes(&self.parameters, to_client);
+            self.parameters = Arc::clone(&server.parameters);
+        }
+    }
+
+    /// Before the connection goes back: nothing of the client's is left but what `server` says.
+    pub fn leave(&mut self, server: &mut ServerState) {
+        if !Settings::same(&server.settings, self.tracker.current()) {
+            server.settings = Arc::clone(self.tracker.current());
+        }
+        server.shrink();
+    }
+
+    /// Takes one client message that goes to `server`; `frame` is whole, header included.
+    ///
+    /// # Errors
+    /// An error that ends the session (08P01).
+    pub fn frontend(
+        &mut self,
+        frame: &[u8],
+        server: &mut ServerState,
+        tools: &mut Tools<'_>,
+        to_server: &mut Vec<u8>,
+    ) -> Result<(), SqlError> {
+        let Some(&tag) = frame.first() else { return Ok(()) };
+        if server.copy == Copy::In {
+            self.during_copy_in(tag, frame, server, to_server);
+            return Ok(());
+        }
+        if server.skipping {
+            if tag == frontend::SYNC {
+                server.skipping = false;
+                server.expected.push_back(Expected::client(Kind::Sync));
+                to_server.extend_from_slice(frame);
+            }
+            return Ok(());
+        }
+        match tag {
+            frontend::QUERY => self.query(frame, server, tools, to_server),
+            frontend::PARSE => self.parse(frame, server, tools, to_server),
+            frontend::BIND => self.bind(frame, server, tools, to_server),
+            frontend::DESCRIBE => self.describe(frame, server, tools, to_server),
+            frontend::EXECUTE => self.execute(frame, server, to_server),
+            frontend::CLOSE => self.close(frame, server, to_server),
+            frontend::SYNC => {
+                server.expected.push_back(Expected::client(Kind::Sync));
+                to_server.extend_from_slice(frame);
+            }
+            frontend::FUNCTION_CALL => {
+                // A function may do anything to the session.
+                self.pins.insert(Pins::OPAQUE);
+                server.expected.push_back(Expected::client(Kind::FunctionCall));
+                to_server.extend_from_slice(frame);
+            }
+            frontend::COPY_DONE | frontend::COPY_FAIL => {
+                if !server.expected.is_empty() {
+                    server.expected.push_back(Expected::client(Kind::CopyEnd));
+                }
+                to_server.extend_from_slice(frame);
+            }
+            frontend::FLUSH | frontend::COPY_DATA => to_server.extend_from_slice(frame),
+            _ => {
+                return Err(SqlError::protocol(format!("invalid frontend message type {tag}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn during_copy_in(&mut self, tag: u8, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
+        match tag {
+            frontend::COPY_DATA => to_server.extend_from_slice(frame),
+            frontend::COPY_DONE | frontend::COPY_FAIL => {
+                server.copy = Copy::None;
+                to_server.extend_from_slice(frame);
+            }
+            // The server ignores them, for the convenience of client libraries.
+            frontend::FLUSH | frontend::SYNC => {}
+            _ => {
+                // Postgres fails the COPY, and ends the connection, which is out of step.
+                server.copy = Copy::None;
+                self.pins.insert(Pins::OPAQUE);
+                to_server.extend_from_slice(frame);
+            }
+        }
+    }
+
+    /// Sends something that fails in the server's present transaction, and tells `error` instead of
+    /// what the server says: so the transaction, implicit or not, ends as an error of Postgres's own
+    /// would end it. `simple` says which protocol the client's message was of.
+    pub fn fail(server: &mut ServerState, simple: bool, error: SqlError, to_server: &mut Vec<u8>) {
+        let replace = Some(OnError::Replace(Box::new(error)));
+        if simple {
+            write::query(to_server, b"howdah_refused");
+            server.unnamed = 0;
+            server.expected.push_back(Expected { on_error: replace, ..Expected::client(Kind::Query) });
+        } else {
+            write::describe(to_server, b'S', statements::MISSING);
+            server
+                .expected
+                .push_back(Expected { on_error: replace, ..Expected::client(Kind::DescribeStatement) });
+        }
+    }
+
+    /// Takes a client message without any server, after an error that Howdah answered: everything up to
+    /// Sync is ignored.
+    pub fn is_skipping(&self) -> bool {
+        self.skipping
+    }
+
+    /// See [`Self::is_skipping`].
+    pub fn set_skipping(&mut self, skipping: bool) {
+        self.skipping = skipping;
+    }
+
+    /// The server connection is gone, with the transaction that was on it.
+    pub fn server_lost(&mut self) {
+        self.tracker.rollback();
+        self.clear_portals();
+        self.schema_changed = false;
+    }
+
+    fn names(&mut self) -> &mut Names {
+        self.names.get_or_insert_default()
+    }
+
+    fn statement(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+        self.names.as_ref()?.statements.get(name)
+    }
+
+    fn clear_portals(&mut self) {
+        if let Some(names) = &mut self.names {
+            names.portals.clear();
+        }
+    }
+
+    fn forget_statements(&mut self) {
+        if let Some(names) = &mut self.names {
+            names.statements.clear();
+        }
+    }
+
+    /// Whether `statement` asks for a sequence's last value that this connection does not have.
+    fn misses_sequence_state(&self, traits: statements::Traits, server: &ServerState) -> Option<SqlError> {
+        if !traits.reads_sequence_state || traits.advances_sequence || server.sequence_owner == self.id {
+            return None;
+        }
+        self.sequence_used.then(|| {
+            SqlError::refused(
+                "currval() and lastval() are not known on this server connection",
+                "Use INSERT ... RETURNING, call them in the transaction that advanced the sequence, or use pooling = \"session\".",
+            )
+            .with_detail("The sequence was advanced in an earlier transaction, on a connection that has since served other clients.")
+        })
+    }
+
+    /// Before a read of a sequence's last value by a client that has advanced none: what other clients
+    /// advanced here is forgotten, so that Postgres answers as it answers a session of its own.
+    fn forget_others_sequences(
+        &self,
+        traits: statements::Traits,
+        alone: bool,
+        server: &mut ServerState,
+        to_server: &mut Vec<u8>,
+    ) {
+        if traits.reads_sequence_state
+            && !matches!(server.sequence_owner, 0)
+            && server.sequence_owner != self.id
+        {
+            server.sequence_owner = 0;
+            extended::run_utility(b"DISCARD SEQUENCES", b"", server, to_server);
+            if alone {
+                server.expected.push_back(Expected::own(Kind::Sync));
+                write::sync(to_server);
+            }
+        }
+    }
+
+    fn note_sequence(&mut self, traits: statements::Traits, server: &mut ServerState) {
+        if traits.advances_sequence {
+            self.sequence_used = true;
+            server.sequence_owner = self.id;
+        }
+    }
+}

@@ -1,1 +1,31 @@
-//! (to be written)
+//! SQL as bytes: tokens, statements, their kinds and effects, settings, templates.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | `lexer` | tokens with the boundaries of Postgres's scanner |
+//! | `scan` | one pass per message: statements, `kind`, `effects` |
+//! | `literal`, `names` | values of strings, names of identifiers |
+//! | `settings`, `prepared`, `transaction` | what SET, PREPARE, BEGIN and their kin say |
+//! | `template` | literals lifted to parameters, the key of the plan cache |
+//! | `parse`, `analysis` | the tree, and what routing asks of it |
+//! | `encoding` | which client encodings can be read as bytes |
+
+pub mod analysis;
+mod bytes;
+pub mod effects;
+pub mod encoding;
+pub mod kind;
+mod known;
+pub mod lexer;
+pub mod literal;
+pub mod names;
+pub mod parse;
+pub mod prepared;
+pub mod scan;
+pub mod settings;
+pub mod template;
+pub mod transaction;
+
+pub use effects::Effects;
+pub use kind::Kind;
+pub use scan::{Statement, Statements, scan};

@@ -1,1 +1,89 @@
-//! (to be written)
+//! Log lines: set-up, level changes, and the line of a slow statement. Never a literal, never a secret.
+
+mod slow;
+
+pub use slow::SlowStatement;
+
+use crate::config::{General, LogFormat};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt, reload};
+
+/// The environment variable that overrides the configured level.
+pub const LEVEL_VARIABLE: &str = "HOWDAH_LOG";
+
+/// Changes the level of a running process.
+#[derive(Clone, Debug)]
+pub struct LogControl {
+    filter: reload::Handle<EnvFilter, Registry>,
+    /// Whether the level comes from [`LEVEL_VARIABLE`], which a reload does not override.
+    is_fixed: bool,
+}
+
+/// The log is set up already, or something else in the process has taken it.
+#[derive(Debug, thiserror::Error)]
+#[error("the log is set up already")]
+pub struct AlreadySetUp;
+
+/// Sends log lines to standard error, from now on and for the whole process.
+///
+/// # Errors
+/// [`AlreadySetUp`] the second time.
+pub fn init(general: &General) -> Result<LogControl, AlreadySetUp> {
+    let variable = std::env::var(LEVEL_VARIABLE).ok().filter(|filter| check_filter(filter).is_ok());
+    let (filter, handle) = reload::Layer::new(filter(variable.as_deref().unwrap_or(&general.log_level)));
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match general.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let set_up = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    set_up.map_err(|_taken| AlreadySetUp)?;
+    Ok(LogControl { filter: handle, is_fixed: variable.is_some() })
+}
+
+impl LogControl {
+    /// Puts the level of a reloaded configuration in force, unless the environment fixes it.
+    pub fn apply(&self, general: &General) {
+        if !self.is_fixed {
+            // Fails only when the log itself is gone, at the end of the process.
+            drop(self.filter.reload(filter(&general.log_level)));
+        }
+    }
+}
+
+fn filter(text: &str) -> EnvFilter {
+    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(text)
+}
+
+/// Checks a log filter: levels, or `target=level`, separated by commas.
+///
+/// Stricter than what tracing accepts, which takes a misspelt level for a module's name.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_filter(text: &str) -> Result<(), String> {
+    for part in text.split(',') {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim();
+        if level.parse::<LevelFilter>().is_err() || level.is_empty() {
+            return Err(format!("{level:?} is no level"));
+        }
+    }
+    EnvFilter::builder().parse(text).map(|_filter| ()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_filter;
+
+    #[test]
+    fn filters_are_levels_or_targets_with_levels() {
+        for good in ["info", "off", "WARN", "info,howdah::pool=debug", "howdah=trace"] {
+            assert_eq!(check_filter(good), Ok(()), "{good}");
+        }
+        for bad in ["", "inof", "info,", "howdah::pool", "howdah=loud", "info,,debug"] {
+            assert!(check_filter(bad).is_err(), "{bad}");
+        }
+    }
+}

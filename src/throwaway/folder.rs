@@ -55,7 +55,7 @@ pub(super) fn command(program: &Path, folder: &Path, account: Option<&Account>) 
 
 /// A folder that only its owner can enter; removed when it is dropped or its process dies, unless kept.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub struct Folder {
     path: PathBuf,
     keep: bool,
     /// Waits on a pipe whose other end dies with this process, then cleans up.
@@ -80,6 +80,14 @@ while [ -e "$1" ] && [ $n -lt 50 ]; do rm -rf "$1" 2>/dev/null || sleep 0.1; n=$
 "#;
 
 impl Folder {
+    /// A new, empty folder in the system's temporary folder, for this process's own files.
+    ///
+    /// # Errors
+    /// When it cannot be made, or `/bin/sh` not be run.
+    pub fn temporary() -> Result<Folder, Error> {
+        Folder::create(None, false, None)
+    }
+
     /// Makes a folder: at `path`, or a new one in the system's temporary folder.
     pub(super) fn create(
         path: Option<&Path>,
@@ -139,7 +147,7 @@ impl Folder {
     }
 
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }

@@ -10,9 +10,10 @@ mod folder;
 mod process;
 
 pub use binaries::{Binaries, OLDEST_MAJOR};
+pub use folder::Folder;
 pub use process::StopMode;
 
-use folder::{Account, Folder, command};
+use folder::{Account, command};
 use process::Process;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

@@ -97,9 +97,7 @@ impl Process {
             match self.wait_ready(deadline) {
                 // The backends of a killed server take a moment to notice and to let go.
                 Err(Error::NotReady { log, .. })
-                    if Instant::now() < deadline
-                        && (log.contains("pre-existing shared memory block")
-                            || log.contains("lock file \"postmaster.pid\" already exists")) =>
+                    if Instant::now() < deadline && log.contains("pre-existing shared memory block") =>
                 {
                     sleep(POLL * 5);
                 }

@@ -1,0 +1,63 @@
+# Howdah's tasks. `make` alone lists them.
+
+CARGO ?= cargo
+# Further arguments of the demo, such as: make demo ARGS="--port 7000 --keep /var/tmp/shop"
+ARGS ?=
+# Seconds that each fuzz target runs.
+FUZZ_SECONDS ?= 300
+
+# The order of `test` is part of it.
+.NOTPARALLEL:
+.PHONY: help demo test format lint doc unit clients bench oracle fuzz setup-demo setup-test
+
+help:
+	@echo "make demo    a sharded shop on throwaway Postgres servers, until Ctrl-C"
+	@echo "make test    everything that must pass, in the order of CI"
+	@echo "make bench   micro-benchmarks, then pgbench side by side with other proxies"
+	@echo "make oracle  the lexer against Postgres's own scanner (needs libclang)"
+	@echo "make fuzz    each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs cargo-fuzz and nightly Rust)"
+
+demo: setup-demo
+	@$(CARGO) build --locked --bin howdah
+	@exec $${CARGO_TARGET_DIR:-target}/debug/howdah demo $(ARGS)
+
+test: setup-test format lint doc unit clients
+
+setup-demo:
+	@.ci/setup demo
+
+setup-test:
+	@.ci/setup test
+
+format:
+	$(CARGO) fmt --check
+
+lint:
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+# Both run the tests that drive a cluster (tests/*.rs start real Postgres servers); nextest runs no doc tests.
+unit:
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		set -x; $(CARGO) nextest run --locked --retries 0 && $(CARGO) test --locked --doc; \
+	else \
+		set -x; $(CARGO) test --locked; \
+	fi
+
+# Clients in other languages, against the binary that `unit` has built.
+clients:
+	@if [ -x tests/clients/run ]; then set -x; tests/clients/run; fi
+
+bench:
+	$(CARGO) bench --locked
+	@if [ -x benches/pgbench/run ]; then set -x; benches/pgbench/run; fi
+
+oracle:
+	cd oracle && $(CARGO) run --locked --release
+
+fuzz:
+	cd fuzz && for target in $$($(CARGO) fuzz list); do \
+		$(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done

@@ -1,0 +1,165 @@
+//! The servers: reachable, and what each answers; `compare` judges the answers.
+
+use super::Finding;
+use super::compare;
+use super::queries::{self, Facts};
+use crate::config::{Cluster, Config, Secret, ServerAddress, ServerTlsMode, Shard};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_postgres::NoTls;
+
+/// A shard's questions are answered within this time, or it counts as hanging.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The database for questions where a cluster names none.
+const ANY_DATABASE_ASKED: &str = "postgres";
+
+/// Checks every shard of every cluster; shards of a cluster are asked at the same time.
+///
+/// # Errors
+/// When the operating system gives no event queue.
+pub(super) fn check(config: &Config) -> io::Result<Vec<Finding>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut findings = Vec::new();
+    for cluster in config.clusters.values() {
+        let login = login(config, cluster);
+        if cluster.maintenance.is_none() {
+            let found = match &login {
+                Some(login) => format!("no `maintenance_user`: the user {:?} asks instead", login.user),
+                None => "no `maintenance_user`: only looked whether the shards are reachable".to_owned(),
+            };
+            findings.push(Finding::warning(&cluster.name, found));
+        }
+        let answers = runtime.block_on(ask_all(cluster, login));
+        findings.extend(compare::judge(config, cluster, &answers));
+    }
+    Ok(findings)
+}
+
+/// What became of asking a shard.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Its answers.
+    Facts(Box<Facts>),
+    /// It can be reached; there was nobody to ask as.
+    Reachable,
+    /// What went wrong.
+    Failed(AskError),
+}
+
+/// Why a shard did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AskError {
+    #[error("cannot connect to {0}: {1}")]
+    Connect(String, #[source] io::Error),
+    #[error("cannot connect to {0}: no answer within {1:?}")]
+    Slow(String, Duration),
+    #[error("cannot log in as {user:?}: {reason}")]
+    Login { user: String, reason: String },
+    #[error("a question failed: {0}")]
+    Query(String),
+    #[error("the task that asked it failed")]
+    Task,
+}
+
+/// Whom a check logs in as.
+#[derive(Clone, Debug)]
+struct Login {
+    user: String,
+    password: Option<Secret>,
+}
+
+/// The maintenance user, else a user whose password is known.
+fn login(config: &Config, cluster: &Cluster) -> Option<Login> {
+    if let Some(maintenance) = &cluster.maintenance {
+        return Some(Login { user: maintenance.user.clone(), password: maintenance.password.clone() });
+    }
+    let user = config.users.values().find(|user| user.server_password.is_some())?;
+    Some(Login { user: user.name.clone(), password: user.server_password.clone() })
+}
+
+/// Asks every shard, in the order of the shards.
+async fn ask_all(cluster: &Arc<Cluster>, login: Option<Login>) -> Vec<Answer> {
+    let mut tasks = JoinSet::new();
+    for shard in &cluster.shards {
+        let (cluster, shard, login) = (Arc::clone(cluster), Arc::clone(shard), login.clone());
+        tasks.spawn(async move {
+            let answer = ask(&cluster, &shard, login.as_ref()).await;
+            (shard.id, answer.unwrap_or_else(Answer::Failed))
+        });
+    }
+    let mut answers: Vec<Answer> = cluster.shards.iter().map(|_| Answer::Failed(AskError::Task)).collect();
+    while let Some(done) = tasks.join_next().await {
+        if let Ok((id, answer)) = done
+            && let Some(slot) = answers.get_mut(id.index())
+        {
+            *slot = answer;
+        }
+    }
+    answers
+}
+
+async fn ask(cluster: &Cluster, shard: &Shard, login: Option<&Login>) -> Result<Answer, AskError> {
+    let limit = cluster.pool.connect_timeout;
+    let slow = || AskError::Slow(shard.primary.to_string(), limit);
+    let stream = timeout(limit, connect(shard)).await.map_err(|_elapsed| slow())?;
+    let stream = stream.map_err(|error| AskError::Connect(shard.primary.to_string(), error))?;
+    let Some(login) = login else { return Ok(Answer::Reachable) };
+    let mut options = tokio_postgres::Config::new();
+    options.user(&login.user).application_name("howdah check");
+    options.dbname(shard.database.as_deref().unwrap_or(ANY_DATABASE_ASKED));
+    options.ssl_mode(tokio_postgres::config::SslMode::Disable);
+    if let Some(password) = &login.password {
+        options.password(password.expose());
+    }
+    let connected = timeout(limit, options.connect_raw(stream, NoTls)).await.map_err(|_elapsed| slow())?;
+    let (client, connection) =
+        connected.map_err(|error| AskError::Login { user: login.user.clone(), reason: reason(&error) })?;
+    let questions = timeout(ANSWER_TIMEOUT, queries::ask(&client));
+    let answered = tokio::select! {
+        answered = questions => answered,
+        ended = connection => {
+            let why = ended.err().map_or_else(|| "the server closed the connection".to_owned(), |e| reason(&e));
+            return Err(AskError::Query(why));
+        }
+    };
+    let facts = answered.map_err(|_elapsed| AskError::Slow(shard.primary.to_string(), ANSWER_TIMEOUT))?;
+    facts.map(|facts| Answer::Facts(Box::new(facts))).map_err(|error| AskError::Query(reason(&error)))
+}
+
+/// What the server said, or what happened to the connection.
+fn reason(error: &tokio_postgres::Error) -> String {
+    if let Some(told) = error.as_db_error() {
+        return format!("{} ({})", told.message(), told.code().code());
+    }
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+async fn connect(shard: &Shard) -> io::Result<Box<dyn Stream>> {
+    match &shard.primary {
+        ServerAddress::Tcp { host, port } => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            match shard.tls.mode {
+                ServerTlsMode::Disable | ServerTlsMode::Prefer => Ok(Box::new(stream)),
+                ServerTlsMode::Require | ServerTlsMode::VerifyCa | ServerTlsMode::VerifyFull => {
+                    Err(io::Error::new(io::ErrorKind::Unsupported, "the check does not speak TLS"))
+                }
+            }
+        }
+        ServerAddress::Unix { directory, port } => {
+            let stream = UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).await?;
+            Ok(Box::new(stream))
+        }
+    }
+}

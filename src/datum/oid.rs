@@ -1,0 +1,41 @@
+//! OIDs of the built-in types that Howdah looks at.
+//!
+//! Source: PostgreSQL, `src/include/catalog/pg_type.dat`; they never change.
+
+macro_rules! oids {
+    ($($(#[$doc:meta])* $name:ident = $oid:literal;)*) => {
+        $($(#[$doc])* pub const $name: u32 = $oid;)*
+    };
+}
+
+oids! {
+    /// bigint
+    INT8 = 20;
+    /// smallint
+    INT2 = 21;
+    /// integer
+    INT4 = 23;
+    /// text
+    TEXT = 25;
+    /// real
+    FLOAT4 = 700;
+    /// double precision
+    FLOAT8 = 701;
+    /// unknown: an untyped literal or parameter
+    UNKNOWN = 705;
+    /// character varying
+    VARCHAR = 1043;
+    /// date
+    DATE = 1082;
+    /// timestamp without time zone
+    TIMESTAMP = 1114;
+    /// timestamp with time zone
+    TIMESTAMPTZ = 1184;
+    /// numeric
+    NUMERIC = 1700;
+}
+
+/// Whether the type is smallint, integer or bigint.
+pub fn is_integer(oid: u32) -> bool {
+    matches!(oid, INT2 | INT4 | INT8)
+}

@@ -1,0 +1,826 @@
+//! The loop that serves one client whose database is one server, or whose statements all go to one.
+
+use super::Service;
+use super::registry::{CancelTarget, ClientHandle};
+use super::relay::{Event, with_scratch};
+use crate::backend::ServerConnection;
+use crate::error::{Severity, SqlError};
+use crate::ids::ShardId;
+use crate::net::stream::Stream;
+use crate::pool::{CheckoutError, Lease};
+use crate::protocol::frame::{self, HEADER_LEN};
+use crate::protocol::{TransactionStatus, frontend, read, write};
+use crate::session::expected::{Expected, Kind};
+use crate::session::server_state::Copy;
+use crate::session::{Session, Tools};
+use crate::sqlstate;
+use crate::topology::{Database, checkout_error};
+use std::future::{Future, poll_fn};
+use std::ops::Range;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Instant;
+
+/// Limit of the messages that Postgres limits likewise, in bytes.
+const SMALL_MESSAGE_MAX: usize = 10_000;
+
+/// Why a client's loop ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// It said goodbye, or is simply gone.
+    Gone,
+    /// It is told this, and the connection is closed.
+    Told(SqlError),
+}
+
+impl From<SqlError> for End {
+    fn from(error: SqlError) -> Self {
+        End::Told(error)
+    }
+}
+
+/// One client connection after login.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) stream: Stream,
+    /// Bytes from the client; those before `consumed` are done with.
+    pub(super) input: Vec<u8>,
+    pub(super) consumed: usize,
+    /// How long the message is that waits to be complete.
+    pub(super) wanted: usize,
+    /// Bytes for the client, of which the first `sent` are sent.
+    pub(super) out: Vec<u8>,
+    pub(super) sent: usize,
+    pub(super) session: Session,
+    pub(super) service: Arc<Service>,
+    pub(super) database: Arc<Database>,
+    pub(super) handle: Arc<ClientHandle>,
+    pub(super) lease: Option<Lease>,
+    pub(super) sent_bytes: usize,
+    pub(super) received_bytes: usize,
+    /// When the present statement or pipeline began.
+    pub(super) began: Option<Instant>,
+    /// The client said goodbye: what it asked for before is still answered.
+    pub(super) is_leaving: bool,
+    /// CopyData's bytes that are to be passed on without waiting for the whole message.
+    pub(super) copy_passing: usize,
+}
+
+impl Client {
+    /// Serves the client until it leaves.
+    pub(super) async fn serve(&mut self) -> End {
+        loop {
+            if !self.is_leaving
+                && let Err(end) = self.process_input().await
+            {
+                return end;
+            }
+            if self.is_leaving && self.out.is_empty() && self.is_quiet() {
+                return End::Gone;
+            }
+            match self.next_event().await {
+                Ok(Event::Input) => {}
+                Ok(Event::Settled) => self.settled().await,
+                Ok(Event::ClientGone) => return End::Gone,
+                Ok(Event::ServerGone { in_message, reason }) => {
+                    if let Err(end) = self.server_gone(in_message, reason) {
+                        return end;
+                    }
+                }
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// Waits for the next event, and for what ends an idle client.
+    async fn next_event(&mut self) -> Result<Event, End> {
+        let is_idle = self.is_idle();
+        if !is_idle && self.session.status() == TransactionStatus::Idle {
+            // A statement is running: it is let finish, but a kill ends it.
+            return self.event_or_kill(None).await;
+        }
+        let limits = self.service.limits.load();
+        let timeout = if is_idle { limits.idle_client_timeout } else { limits.idle_transaction_timeout };
+        drop(limits);
+        let quiet =
+            self.lease.as_mut().and_then(|lease| lease.connection()).is_none_or(|c| c.state.is_quiet());
+        self.event_or_kill(timeout.filter(|_| quiet)).await
+    }
+
+    async fn event_or_kill(&mut self, timeout: Option<std::time::Duration>) -> Result<Event, End> {
+        if self.service.draining.load(Ordering::Relaxed) && self.is_idle() {
+            return Err(End::Told(SqlError::fatal(
+                sqlstate::ADMIN_SHUTDOWN,
+                "terminating connection due to administrator command",
+            )));
+        }
+        if self.handle.is_killed() {
+            return Err(killed());
+        }
+        let is_idle = self.is_idle();
+        let handle = Arc::clone(&self.handle);
+        let service = Arc::clone(&self.service);
+        let mut kill = pin!(handle.killed());
+        let mut drain = pin!(service.drain.notified());
+        let sleep = timeout.map(tokio::time::sleep);
+        let mut sleep = pin!(sleep);
+        poll_fn(|cx| {
+            if let Poll::Ready(event) = self.poll_relay(cx) {
+                return Poll::Ready(Ok(event));
+            }
+            if kill.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(killed()));
+            }
+            if is_idle && drain.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(End::Told(SqlError::fatal(
+                    sqlstate::ADMIN_SHUTDOWN,
+                    "terminating connection due to administrator command",
+                ))));
+            }
+            if let Some(sleep) = sleep.as_mut().as_pin_mut()
+                && sleep.poll(cx).is_ready()
+            {
+                let message = if is_idle {
+                    "terminating connection due to idle client timeout"
+                } else {
+                    "terminating connection due to idle-in-transaction timeout"
+                };
+                return Poll::Ready(Err(End::Told(SqlError::fatal(sqlstate::IDLE_SESSION_TIMEOUT, message))));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Nothing is asked, nothing is owed, and no transaction is open.
+    fn is_idle(&self) -> bool {
+        self.session.status() == TransactionStatus::Idle
+            && self.lease.as_ref().is_none_or(|_| self.began.is_none())
+            && self.input.len() == self.consumed
+    }
+
+    /// The server owes nothing more.
+    async fn settled(&mut self) {
+        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else { return };
+        if !connection.state.is_quiet() {
+            return;
+        }
+        let may_release = self.session.may_release(&connection.state);
+        self.note_end_of_work(may_release);
+        if self.session.take_defaults_changed() {
+            self.database.defaults_changed();
+        }
+        self.handle.set_pins(self.session.pins());
+        if may_release {
+            self.release();
+        }
+        self.compact();
+    }
+
+    /// Counts, and logs what was slow.
+    fn note_end_of_work(&mut self, transaction_ended: bool) {
+        let stats = &self.database.stats;
+        if transaction_ended {
+            stats.transactions.fetch_add(1, Ordering::Relaxed);
+        }
+        stats.queries.fetch_add(1, Ordering::Relaxed);
+        let sent = std::mem::take(&mut self.sent_bytes);
+        let received = std::mem::take(&mut self.received_bytes);
+        stats.sent_bytes.fetch_add(u64::try_from(sent).unwrap_or(u64::MAX), Ordering::Relaxed);
+        stats.received_bytes.fetch_add(u64::try_from(received).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let Some(began) = self.began.take() else { return };
+        let took = began.elapsed();
+        stats.query_us.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if self.service.limits.load().slow_statement.is_some_and(|limit| took >= limit) {
+            self.log_slow(took);
+        }
+    }
+
+    #[cold]
+    fn log_slow(&self, took: std::time::Duration) {
+        let text = first_statement(self.input.get(..self.consumed).unwrap_or_default());
+        let template = String::from_utf8_lossy(text.get(..text.len().min(20)).unwrap_or_default());
+        tracing::warn!(
+            database = %self.database.name,
+            user = %self.database.user,
+            client = self.handle.process_id,
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            statement = %template,
+            "slow statement"
+        );
+    }
+
+    /// Gives the server connection back to the pool.
+    pub(super) fn release(&mut self) {
+        let Some(mut lease) = self.lease.take() else { return };
+        if let Some(connection) = lease.connection() {
+            self.session.leave(&mut connection.state);
+        }
+        if self.handle.detached() {
+            // A cancel request may still reach the connection: it waits for that before it serves others.
+            let handle = Arc::clone(&self.handle);
+            tokio::spawn(async move {
+                handle.cancels_done().await;
+                drop(lease);
+            });
+        }
+    }
+
+    /// Forgets input that is done with, and gives memory back.
+    fn compact(&mut self) {
+        if self.consumed == self.input.len() {
+            self.consumed = 0;
+            if self.input.capacity() > 1024 {
+                self.input = Vec::new();
+            } else {
+                self.input.clear();
+            }
+        } else {
+            self.input.drain(..self.consumed);
+            self.consumed = 0;
+        }
+        if self.out.is_empty() && self.out.capacity() > 1024 {
+            self.out = Vec::new();
+        }
+    }
+
+    /// The next whole message: its place in `input`.
+    fn next_frame(&mut self) -> Result<Option<(u8, Range<usize>)>, SqlError> {
+        let rest = self.input.get(self.consumed..).unwrap_or_default();
+        let header = frame::header(rest).map_err(|bad| SqlError::protocol(bad.to_string()))?;
+        let Some(header) = header else { return Ok(None) };
+        let max = message_max(header.tag, self.service.limits.load().message_size_max)?;
+        if header.frame_len > max {
+            return Err(SqlError::protocol(format!(
+                "message of type 0x{:02X} has {} bytes: at most {max} are allowed",
+                header.tag, header.frame_len
+            )));
+        }
+        if rest.len() < header.frame_len {
+            self.wanted = header.frame_len;
+            return Ok(None);
+        }
+        self.wanted = 0;
+        Ok(Some((header.tag, self.consumed..self.consumed + header.frame_len)))
+    }
+
+    /// Goes through the whole messages that are there.
+    async fn process_input(&mut self) -> Result<(), End> {
+        loop {
+            if self.pass_copy_data() {
+                continue;
+            }
+            let Some((tag, frame)) = self.next_frame()? else { break };
+            if self.is_congested() {
+                break;
+            }
+            match tag {
+                frontend::TERMINATE if !self.is_copying_in() => {
+                    self.is_leaving = true;
+                    self.consumed = self.input.len();
+                    return Ok(());
+                }
+                _ if self.answers_alone(tag)? => {}
+                _ => {
+                    if !self.ensure_server(tag).await? {
+                        self.consumed = frame.end;
+                        continue;
+                    }
+                    self.forward(frame.clone())?;
+                }
+            }
+            self.consumed = frame.end;
+        }
+        if self.lease.is_none() {
+            self.compact();
+        } else if self.consumed > 64 * 1024 {
+            self.input.drain(..self.consumed);
+            self.consumed = 0;
+        }
+        Ok(())
+    }
+
+    fn is_copying_in(&mut self) -> bool {
+        let connection = self.lease.as_mut().and_then(|lease| lease.connection());
+        connection.is_some_and(|connection| connection.state.copy == Copy::In)
+    }
+
+    /// Whether no answer is owed.
+    fn is_quiet(&mut self) -> bool {
+        let connection = self.lease.as_mut().and_then(|lease| lease.connection());
+        connection.is_none_or(|connection| connection.state.is_quiet())
+    }
+
+    fn is_congested(&mut self) -> bool {
+        self.lease
+            .as_mut()
+            .and_then(|lease| lease.connection())
+            .is_some_and(|connection| connection.out.len() > 1024 * 1024)
+    }
+
+    /// Passes on what is there of a CopyData message, before it is whole; whether anything was done.
+    fn pass_copy_data(&mut self) -> bool {
+        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else { return false };
+        let rest = self.input.get(self.consumed..).unwrap_or_default();
+        if self.copy_passing == 0 {
+            let Ok(Some(header)) = frame::header(rest) else { return false };
+            let is_long = header.tag == frontend::COPY_DATA && header.frame_len > rest.len();
+            if !is_long || connection.state.copy != Copy::In || header.frame_len < 32 * 1024 {
+                return false;
+            }
+            if header.frame_len > self.service.limits.load().message_size_max {
+                return false;
+            }
+            self.copy_passing = header.frame_len;
+        }
+        let part = self.copy_passing.min(rest.len());
+        if part == 0 || connection.out.len() > 1024 * 1024 {
+            return false;
+        }
+        connection.out.extend_from_slice(rest.get(..part).unwrap_or_default());
+        self.copy_passing -= part;
+        self.consumed += part;
+        true
+    }
+
+    /// Messages that need no server when none is held.
+    fn answers_alone(&mut self, tag: u8) -> Result<bool, End> {
+        if self.lease.is_some() {
+            return Ok(false);
+        }
+        match tag {
+            frontend::SYNC => {
+                self.session.set_skipping(false);
+                write::ready_for_query(&mut self.out, self.session.status());
+                Ok(true)
+            }
+            _ if self.session.is_skipping() => Ok(true),
+            // As Postgres: what is left of a COPY that failed is ignored.
+            frontend::FLUSH | frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL => Ok(true),
+            frontend::PARSE if self.parse_alone() => {
+                write::message(&mut self.out, crate::protocol::backend::PARSE_COMPLETE, |_| ());
+                Ok(true)
+            }
+            frontend::QUERY
+            | frontend::PARSE
+            | frontend::BIND
+            | frontend::DESCRIBE
+            | frontend::EXECUTE
+            | frontend::CLOSE
+            | frontend::FUNCTION_CALL => Ok(false),
+            _ => Err(SqlError::protocol(format!("invalid frontend message type {tag}")).into()),
+        }
+    }
+
+    /// Whether the Parse that comes next can be answered without a server.
+    fn parse_alone(&mut self) -> bool {
+        let Client { input, consumed, session, service, database, .. } = self;
+        let rest = input.get(*consumed..).unwrap_or_default();
+        let Ok(Some(header)) = frame::header(rest) else { return false };
+        let bytes = rest.get(..header.frame_len).unwrap_or_default();
+        let hidden = database.hidden();
+        with_scratch(|scratch| {
+            let mut tools = Tools {
+                shared: &service.shared,
+                scanned: &mut scratch.scanned,
+                hidden: &hidden,
+                prepared_statements_max: database.prepared_statements_max,
+            };
+            session.parse_without_server(bytes, &mut tools)
+        })
+    }
+
+    /// Hands a message to the session, for the server.
+    fn forward(&mut self, frame: Range<usize>) -> Result<(), SqlError> {
+        let Client { input, session, service, database, lease, out, .. } = self;
+        let Some(connection) = lease.as_mut().and_then(|lease| lease.connection()) else { return Ok(()) };
+        let bytes = input.get(frame).unwrap_or_default();
+        let hidden = database.hidden();
+        let mut to_server = std::mem::take(&mut connection.out);
+        let result = with_scratch(|scratch| {
+            let mut tools = Tools {
+                shared: &service.shared,
+                scanned: &mut scratch.scanned,
+                hidden: &hidden,
+                prepared_statements_max: database.prepared_statements_max,
+            };
+            session.frontend(bytes, &mut connection.state, &mut tools, &mut to_server)
+        });
+        connection.out = to_server;
+        if connection.state.owes_synthetic() {
+            Session::synthetic(&mut connection.state, out);
+        }
+        self.began.get_or_insert_with(Instant::now);
+        result
+    }
+
+    /// Makes sure that a server connection in the session's state is held. `false`: the client was told
+    /// an error instead.
+    async fn ensure_server(&mut self, tag: u8) -> Result<bool, End> {
+        let attached = self.lease.is_none();
+        if attached {
+            if let Err(error) = self.attach(ShardId(0)).await? {
+                return self.tell_failure(tag, &error).map(|()| false);
+            }
+        }
+        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
+            return Ok(false);
+        };
+        // Also later, when the server went back to other defaults than the client's (RESET).
+        let quiet = connection.state.is_quiet() && connection.state.status != TransactionStatus::Failed;
+        let sql = if quiet { self.session.settings_to_apply(&connection.state) } else { None };
+        if let Some(sql) = sql {
+            if let Err(error) = self.apply_settings(&sql).await? {
+                if attached {
+                    self.drop_lease();
+                }
+                return self.tell_failure(tag, &error).map(|()| false);
+            }
+        }
+        if attached { self.finish_attach().await } else { Ok(true) }
+    }
+
+    /// After the settings are right: tells the client what changed, and restores a failed block.
+    async fn finish_attach(&mut self) -> Result<bool, End> {
+        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
+            return Ok(false);
+        };
+        self.session.tell_parameters(&connection.state, &mut self.out);
+        if self.session.status() == TransactionStatus::Failed {
+            // The block was lost with its server: its successor gets a failed one, so that everything
+            // up to ROLLBACK is answered as Postgres answers it.
+            let _expected_to_fail = self.run_own(b"BEGIN").await?;
+            let _expected_to_fail = self.run_own(b"howdah_transaction_lost").await?;
+        }
+        Ok(true)
+    }
+
+    /// Takes a connection from the pool.
+    async fn attach(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
+        for _ in 0..3 {
+            if self.database.is_retired() {
+                match self.service.directory.resolve(&self.database.name, &self.database.user, None) {
+                    Ok(database) => self.database = database,
+                    Err(error) => return Err(End::Told(error)),
+                }
+            }
+            let Some(pool) = self.database.pool(shard).cloned() else {
+                return Ok(Err(SqlError::new(sqlstate::INTERNAL_ERROR, "the cluster has no shards")));
+            };
+            match self.checkout(&pool).await? {
+                Ok(lease) => {
+                    if let Err(error) = self.take_lease(lease, shard).await {
+                        return Ok(Err(error));
+                    }
+                    return Ok(Ok(()));
+                }
+                Err(CheckoutError::Retired) => {}
+                Err(error) => return Ok(Err(checkout_error(&error, &pool.shard))),
+            }
+        }
+        Ok(Err(checkout_error(&CheckoutError::Retired, "")))
+    }
+
+    async fn take_lease(&mut self, mut lease: Lease, shard: ShardId) -> Result<(), SqlError> {
+        if let Some(connection) = lease.connection() {
+            if !self.database.knows_hidden(&self.service.shared) {
+                let learnt = self.database.learn_hidden(connection, &self.service.shared).await;
+                if learnt.is_err() {
+                    return Err(lost(&lease.pool().shard));
+                }
+            }
+            self.handle.attached(CancelTarget {
+                shard,
+                process_id: connection.process_id,
+                secret: connection.secret,
+            });
+        }
+        self.lease = Some(lease);
+        Ok(())
+    }
+
+    /// Waits for a connection, and for the client's leaving.
+    async fn checkout(
+        &mut self,
+        pool: &Arc<crate::pool::ServerPool>,
+    ) -> Result<Result<Lease, CheckoutError>, End> {
+        let mut checkout = pin!(pool.checkout());
+        let first = poll_fn(|cx| Poll::Ready(checkout.as_mut().poll(cx))).await;
+        if let Poll::Ready(result) = first {
+            return Ok(result);
+        }
+        self.handle.is_waiting.store(true, Ordering::Relaxed);
+        let began = Instant::now();
+        let handle = Arc::clone(&self.handle);
+        let mut kill = pin!(handle.killed());
+        let result = poll_fn(|cx| {
+            if let Poll::Ready(result) = checkout.as_mut().poll(cx) {
+                return Poll::Ready(Ok(result));
+            }
+            if kill.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(killed()));
+            }
+            loop {
+                match self.poll_relay(cx) {
+                    Poll::Ready(Event::Input) => {}
+                    Poll::Ready(_) => return Poll::Ready(Err(End::Gone)),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+        self.handle.is_waiting.store(false, Ordering::Relaxed);
+        let waited = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.database.stats.wait_us.fetch_add(waited, Ordering::Relaxed);
+        result
+    }
+
+    async fn apply_settings(&mut self, sql: &[u8]) -> Result<Result<(), SqlError>, End> {
+        let outcome = self.run_own(sql).await?;
+        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            if outcome.is_ok() {
+                self.session.settings_applied(&mut connection.state);
+            } else {
+                connection.break_it();
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Runs a statement of Howdah's own on the held connection, which owes nothing.
+    async fn run_own(&mut self, sql: &[u8]) -> Result<Result<(), SqlError>, End> {
+        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
+            return Ok(Err(SqlError::new(sqlstate::INTERNAL_ERROR, "no server connection is held")));
+        };
+        // A Query drops the unnamed statement there.
+        connection.state.unnamed = 0;
+        connection.state.own_error = None;
+        connection.state.expected.push_back(Expected::own(Kind::Query));
+        write::query(&mut connection.out, sql);
+        loop {
+            match poll_fn(|cx| self.poll_relay(cx)).await {
+                Event::Input => {}
+                Event::ClientGone => return Err(End::Gone),
+                Event::ServerGone { .. } => {
+                    let shard =
+                        self.lease.as_ref().map(|lease| lease.pool().shard.clone()).unwrap_or_default();
+                    self.drop_lease();
+                    return Ok(Err(lost(&shard)));
+                }
+                Event::Settled => {
+                    let connection = self.lease.as_mut().and_then(|lease| lease.connection());
+                    let Some(connection) = connection else { return Ok(Ok(())) };
+                    if !connection.state.is_quiet() {
+                        continue;
+                    }
+                    return Ok(match connection.state.own_error.take() {
+                        Some(body) => Err(error_from(&body)),
+                        None => Ok(()),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Tells the client that its message could not be served.
+    fn tell_failure(&mut self, tag: u8, error: &SqlError) -> Result<(), End> {
+        if error.severity == Severity::Fatal {
+            return Err(End::Told(error.clone()));
+        }
+        self.began = None;
+        write::error_response(&mut self.out, error);
+        match tag {
+            frontend::QUERY | frontend::FUNCTION_CALL => {
+                write::ready_for_query(&mut self.out, self.session.status());
+            }
+            frontend::SYNC => write::ready_for_query(&mut self.out, self.session.status()),
+            _ => self.session.set_skipping(true),
+        }
+        Ok(())
+    }
+
+    /// Lets go of a connection that is not to be used again.
+    fn drop_lease(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            // Whether a cancel request is on its way no longer matters: the connection is closed.
+            let _on_its_way = self.handle.detached();
+            lease.discard();
+        }
+    }
+
+    /// The server connection broke while it was held.
+    fn server_gone(&mut self, in_message: bool, reason: Option<&'static str>) -> Result<(), End> {
+        let shard = self.lease.as_ref().map(|lease| lease.pool().shard.clone()).unwrap_or_default();
+        if let Some(reason) = reason {
+            tracing::error!(%shard, reason, "closing a server connection that is out of step");
+        }
+        let pinned = !self.session.pins().is_empty();
+        let (owed, told) = match self.lease.as_mut().and_then(|lease| lease.connection()) {
+            Some(connection) => (owed(connection), connection.state.failed),
+            None => (Owed::Nothing, false),
+        };
+        self.drop_lease();
+        self.session.server_lost();
+        if in_message || pinned {
+            // What the session kept on the server, or the message half told, cannot be made good.
+            return Err(if in_message || told {
+                End::Gone
+            } else {
+                End::Told(SqlError { severity: Severity::Fatal, ..lost(&shard) })
+            });
+        }
+        let was = self.session.status();
+        if was != TransactionStatus::Idle {
+            self.session.set_status(TransactionStatus::Failed);
+        }
+        self.began = None;
+        match owed {
+            Owed::Nothing if was == TransactionStatus::Idle => {}
+            Owed::Nothing => {}
+            Owed::Ready => {
+                if !told {
+                    write::error_response(&mut self.out, &lost(&shard));
+                }
+                write::ready_for_query(&mut self.out, self.session.status());
+            }
+            Owed::UntilSync => {
+                if !told {
+                    write::error_response(&mut self.out, &lost(&shard));
+                }
+                self.session.set_skipping(true);
+            }
+        }
+        Ok(())
+    }
+
+    /// The client leaves: what becomes of its server connection.
+    pub(super) async fn leave(mut self) {
+        self.service.registry.remove(&self.handle);
+        let Some(mut lease) = self.lease.take() else { return };
+        let cancel_on_its_way = self.handle.detached();
+        let Some(connection) = lease.connection() else { return };
+        if connection.state.is_clean() && self.session.pins().is_empty() && !cancel_on_its_way {
+            self.session.leave(&mut connection.state);
+            return;
+        }
+        let busy = !connection.state.is_quiet() || connection.passing > 0;
+        if busy || cancel_on_its_way {
+            // Nobody waits for the statement any more.
+            let (process_id, secret) = (connection.process_id, connection.secret);
+            let pool = Arc::clone(lease.pool());
+            lease.discard();
+            let sent = crate::backend::connect::cancel(pool.manager().target(), process_id, secret).await;
+            if let Err(error) = sent {
+                tracing::debug!(%error, "a statement of a client that left was not cancelled");
+            }
+            return;
+        }
+        if reset(connection).await.is_err() {
+            lease.discard();
+        }
+    }
+}
+
+/// Makes a connection that owes nothing as good as new.
+async fn reset(connection: &mut ServerConnection) -> Result<(), crate::backend::query::QueryError> {
+    let limit = std::time::Duration::from_secs(5);
+    if connection.state.status != TransactionStatus::Idle {
+        crate::backend::query::query(connection, "ROLLBACK", limit).await?;
+        connection.state.status = TransactionStatus::Idle;
+    }
+    crate::backend::query::query(connection, "DISCARD ALL", limit).await?;
+    connection.state.settings = Arc::default();
+    connection.state.prepared.clear();
+    connection.state.named.clear();
+    connection.state.unnamed = 0;
+    connection.state.sequence_owner = 0;
+    connection.state.failed = false;
+    Ok(())
+}
+
+/// What the client waits for when the server is lost.
+enum Owed {
+    Nothing,
+    /// An error, and ReadyForQuery.
+    Ready,
+    /// An error; the client has yet to send Sync.
+    UntilSync,
+}
+
+fn owed(connection: &ServerConnection) -> Owed {
+    let mut list = connection
+        .state
+        .expected
+        .iter()
+        .filter(|entry| entry.audience == crate::session::expected::Audience::Client);
+    if list.clone().any(|entry| matches!(entry.kind, Kind::Query | Kind::Sync | Kind::FunctionCall)) {
+        Owed::Ready
+    } else if list.next().is_some() || connection.state.skipping {
+        Owed::UntilSync
+    } else {
+        Owed::Nothing
+    }
+}
+
+fn killed() -> End {
+    End::Told(SqlError::fatal(
+        sqlstate::ADMIN_SHUTDOWN,
+        "terminating connection due to administrator command",
+    ))
+}
+
+fn lost(shard: &str) -> SqlError {
+    SqlError::new(
+        sqlstate::CONNECTION_FAILURE,
+        format!(
+            "the connection to shard \"{shard}\" was lost: whether the statement took effect is not known"
+        ),
+    )
+}
+
+/// A server's error as one of Howdah's own.
+fn error_from(body: &[u8]) -> SqlError {
+    let text =
+        |field| read::error_field(body, field).map(|value| String::from_utf8_lossy(value).into_owned());
+    let code = read::error_field(body, b'C').and_then(|code| code.try_into().ok());
+    let mut error = SqlError::new(
+        code.map_or(sqlstate::INTERNAL_ERROR, sqlstate::SqlState),
+        text(b'M').unwrap_or_default(),
+    );
+    error.detail = text(b'D').map(Into::into);
+    error.hint = text(b'H').map(Into::into);
+    error
+}
+
+/// The longest frame of a type that is taken.
+fn message_max(tag: u8, large: usize) -> Result<usize, SqlError> {
+    match tag {
+        frontend::QUERY
+        | frontend::PARSE
+        | frontend::BIND
+        | frontend::FUNCTION_CALL
+        | frontend::COPY_DATA => Ok(large),
+        frontend::COPY_FAIL
+        | frontend::CLOSE
+        | frontend::DESCRIBE
+        | frontend::EXECUTE
+        | frontend::FLUSH
+        | frontend::SYNC
+        | frontend::TERMINATE
+        | frontend::COPY_DONE => Ok(SMALL_MESSAGE_MAX + HEADER_LEN),
+        _ => Err(SqlError::protocol(format!("invalid frontend message type {tag}"))),
+    }
+}
+
+/// The text of the first Query or Parse in a run of messages.
+fn first_statement(mut input: &[u8]) -> &[u8] {
+    while let Ok(Some(header)) = frame::header(input) {
+        let Some(body) = input.get(HEADER_LEN..header.frame_len) else { break };
+        let mut reader = read::Reader::new(body);
+        match header.tag {
+            frontend::QUERY => return reader.cstr().unwrap_or_default(),
+            frontend::PARSE => {
+                let _name = reader.cstr();
+                return reader.cstr().unwrap_or_default();
+            }
+            _ => {}
+        }
+        input = input.get(header.frame_len..).unwrap_or_default();
+    }
+    b""
+}
+
+impl Client {
+    /// What a fresh session with the client's startup settings is told, asked of a server; written to the
+    /// client's buffer.
+    ///
+    /// # Errors
+    /// What ends the login: the server's refusal, as FATAL.
+    pub(super) async fn first_parameters(&mut self) -> Result<Arc<crate::session::params::Parameters>, End> {
+        let fatal = |error: SqlError| End::Told(SqlError { severity: Severity::Fatal, ..error });
+        self.attach(self.database.rules.home()).await?.map_err(fatal)?;
+        let sql = {
+            let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
+                return Err(End::Gone);
+            };
+            self.session.settings_to_apply(&connection.state)
+        };
+        if let Some(sql) = sql
+            && let Err(error) = self.apply_settings(&sql).await?
+        {
+            self.drop_lease();
+            return Err(fatal(error));
+        }
+        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
+            return Err(End::Gone);
+        };
+        let parameters = Arc::clone(&connection.state.parameters);
+        self.session.tell_parameters(&connection.state, &mut self.out);
+        if self.session.pins().is_empty() {
+            self.release();
+        }
+        Ok(parameters)
+    }
+}

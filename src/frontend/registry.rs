@@ -1,0 +1,282 @@
+//! All client connections: for CancelRequest, SHOW CLIENTS, KILL and limits.
+
+use crate::ids::ShardId;
+use crate::session::Pins;
+use crate::topology::Database;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::Notify;
+
+const SHARDS: usize = 16;
+
+/// What others may know of, and do to, one client connection.
+#[derive(Debug)]
+pub struct ClientHandle {
+    /// Its number, which is also the process id it was told.
+    pub process_id: i32,
+    /// The secret for CancelRequest.
+    pub secret: i32,
+    /// The user.
+    pub user: Box<str>,
+    /// The database name.
+    pub database: Box<str>,
+    /// The address it came from.
+    pub address: Box<str>,
+    /// When it logged in.
+    pub connected_at: Instant,
+    /// Whether the connection is encrypted.
+    pub is_tls: bool,
+    /// The application's name, as of login.
+    pub application_name: Mutex<Box<str>>,
+    /// Pool to the shards.
+    pub pools: Option<Arc<Database>>,
+    /// The server connection in use: process id and secret; 0 is none.
+    cancel_key: AtomicU64,
+    cancel_shard: AtomicU32,
+    cancelling: AtomicU32,
+    cancelled: Notify,
+    killed: AtomicBool,
+    kill: Notify,
+    /// Waiting for a server connection.
+    pub is_waiting: AtomicBool,
+    pins: AtomicU32,
+}
+
+/// Where to send a cancel request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CancelTarget {
+    /// The shard whose server runs the statement.
+    pub shard: ShardId,
+    /// The server's process id.
+    pub process_id: i32,
+    /// The server's secret.
+    pub secret: i32,
+}
+
+impl ClientHandle {
+    /// The client uses this server connection now.
+    pub fn attached(&self, target: CancelTarget) {
+        let bytes = (target.process_id.to_be_bytes(), target.secret.to_be_bytes());
+        let ([a, b, c, d], [e, f, g, h]) = bytes;
+        self.cancel_shard.store(u32::from(target.shard.0), Ordering::Relaxed);
+        self.cancel_key.store(u64::from_be_bytes([a, b, c, d, e, f, g, h]), Ordering::Release);
+    }
+
+    /// The client is about to give its server connection back. `true`: a cancel request for it may be
+    /// on its way, and the connection must be kept from others until [`Self::cancels_done`].
+    #[must_use]
+    pub fn detached(&self) -> bool {
+        self.cancel_key.store(0, Ordering::SeqCst);
+        self.cancelling.load(Ordering::SeqCst) > 0
+    }
+
+    /// Waits until no cancel request is on its way.
+    pub async fn cancels_done(&self) {
+        loop {
+            let done = self.cancelled.notified();
+            if self.cancelling.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            done.await;
+        }
+    }
+
+    /// Starts a cancel request: where to, if the client has a server connection. Until
+    /// [`Self::end_cancel`], the connection is not given to anybody else.
+    pub fn begin_cancel(&self) -> Option<CancelTarget> {
+        self.cancelling.fetch_add(1, Ordering::SeqCst);
+        let [a, b, c, d, e, f, g, h] = self.cancel_key.load(Ordering::SeqCst).to_be_bytes();
+        let target = CancelTarget {
+            shard: ShardId(u16::try_from(self.cancel_shard.load(Ordering::Relaxed)).unwrap_or(0)),
+            process_id: i32::from_be_bytes([a, b, c, d]),
+            secret: i32::from_be_bytes([e, f, g, h]),
+        };
+        (target.process_id != 0).then_some(target)
+    }
+
+    /// The cancel request has reached the server, or never will.
+    pub fn end_cancel(&self) {
+        self.cancelling.fetch_sub(1, Ordering::SeqCst);
+        self.cancelled.notify_waiters();
+    }
+
+    /// Whether it uses a server connection now.
+    pub fn is_active(&self) -> bool {
+        self.cancel_key.load(Ordering::Relaxed) != 0
+    }
+
+    /// Ends the connection.
+    pub fn kill(&self) {
+        self.killed.store(true, Ordering::SeqCst);
+        self.kill.notify_waiters();
+    }
+
+    /// Whether it is to end.
+    pub fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is to end.
+    pub async fn killed(&self) {
+        loop {
+            let told = self.kill.notified();
+            if self.is_killed() {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// Says why the client keeps its server connection.
+    pub fn set_pins(&self, pins: Pins) {
+        let bits = u32::from(pins.bits());
+        if self.pins.load(Ordering::Relaxed) != bits {
+            self.pins.store(bits, Ordering::Relaxed);
+        }
+    }
+
+    /// Why the client keeps its server connection.
+    pub fn pins(&self) -> Pins {
+        Pins::from_bits(u16::try_from(self.pins.load(Ordering::Relaxed)).unwrap_or(0))
+    }
+}
+
+/// What a new client is known by.
+#[derive(Debug)]
+pub struct NewClient {
+    /// The user.
+    pub user: Box<str>,
+    /// The database name.
+    pub database: Box<str>,
+    /// The address it came from.
+    pub address: Box<str>,
+    /// Whether the connection is encrypted.
+    pub is_tls: bool,
+    /// The application's name.
+    pub application_name: Box<str>,
+    /// Pools to the shards; none in the admin database.
+    pub pools: Option<Arc<Database>>,
+}
+
+/// The list of clients.
+#[derive(Debug, Default)]
+pub struct Registry {
+    shards: [Mutex<HashMap<i32, Arc<ClientHandle>>>; SHARDS],
+    next: AtomicI32,
+    count: AtomicU32,
+    by_user: Mutex<HashMap<Box<str>, u32>>,
+    by_database: Mutex<HashMap<Box<str>, u32>>,
+}
+
+impl Registry {
+    fn shard(&self, process_id: i32) -> Option<MutexGuard<'_, HashMap<i32, Arc<ClientHandle>>>> {
+        let index = usize::try_from(process_id.unsigned_abs()).unwrap_or(0) % SHARDS;
+        self.shards.get(index).map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds a client under a new number.
+    pub fn add(&self, client: NewClient, secret: i32) -> Arc<ClientHandle> {
+        loop {
+            let process_id = self.next.fetch_add(1, Ordering::Relaxed) & 0x3fff_ffff;
+            if process_id == 0 {
+                continue;
+            }
+            let Some(mut shard) = self.shard(process_id) else { continue };
+            if shard.contains_key(&process_id) {
+                continue;
+            }
+            self.count_in(&client);
+            let handle = Arc::new(ClientHandle {
+                process_id,
+                secret,
+                user: client.user,
+                database: client.database,
+                address: client.address,
+                connected_at: Instant::now(),
+                is_tls: client.is_tls,
+                application_name: Mutex::new(client.application_name),
+                pools: client.pools,
+                cancel_key: AtomicU64::new(0),
+                cancel_shard: AtomicU32::new(0),
+                cancelling: AtomicU32::new(0),
+                cancelled: Notify::new(),
+                killed: AtomicBool::new(false),
+                kill: Notify::new(),
+                is_waiting: AtomicBool::new(false),
+                pins: AtomicU32::new(0),
+            });
+            shard.insert(process_id, Arc::clone(&handle));
+            return handle;
+        }
+    }
+
+    fn count_in(&self, client: &NewClient) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        for (map, name) in [(&self.by_user, &client.user), (&self.by_database, &client.database)] {
+            let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
+            match map.get_mut(name) {
+                Some(count) => *count += 1,
+                None => {
+                    map.insert(name.clone(), 1);
+                }
+            }
+        }
+    }
+
+    /// A client is gone.
+    pub fn remove(&self, handle: &ClientHandle) {
+        let removed = self.shard(handle.process_id).and_then(|mut shard| shard.remove(&handle.process_id));
+        if removed.is_none() {
+            return;
+        }
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        for (map, name) in [(&self.by_user, &handle.user), (&self.by_database, &handle.database)] {
+            let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(count) = map.get_mut(name) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    map.remove(name);
+                }
+            }
+        }
+    }
+
+    /// How many clients there are in all, of a user and of a database.
+    pub fn counts(&self, user: &str, database: &str) -> (u32, u32, u32) {
+        let get = |map: &Mutex<HashMap<Box<str>, u32>>, name: &str| {
+            map.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied().unwrap_or(0)
+        };
+        (self.count.load(Ordering::Relaxed), get(&self.by_user, user), get(&self.by_database, database))
+    }
+
+    /// How many clients there are.
+    pub fn len(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The client that a cancel request names, if its secret is right.
+    pub fn find(&self, process_id: i32, secret: i32) -> Option<Arc<ClientHandle>> {
+        let handle = self.shard(process_id)?.get(&process_id).cloned()?;
+        (handle.secret == secret).then_some(handle)
+    }
+
+    /// All clients, in order of number.
+    pub fn list(&self) -> Vec<Arc<ClientHandle>> {
+        let mut list: Vec<Arc<ClientHandle>> = self
+            .shards
+            .iter()
+            .flat_map(|shard| {
+                shard.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect::<Vec<_>>()
+            })
+            .collect();
+        list.sort_by_key(|handle| handle.process_id);
+        list
+    }
+}

@@ -1,0 +1,132 @@
+//! How bb8 makes and judges connections.
+
+use crate::backend::connect::{self, ConnectError, Login, Target};
+use crate::backend::{OpenPermit, ServerConnection};
+use crate::session::Shared;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// Why a connection could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectFailed {
+    /// The pool has as many connections open as it may.
+    #[error("all connections of the pool are open")]
+    Full,
+    /// The server refused, or could not be reached.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}
+
+/// A connection's place in a lane; empty after the connection moved to another lane.
+pub(super) type Slot = Option<Box<ServerConnection>>;
+
+/// What all lanes of a pool share.
+#[derive(Debug)]
+pub struct Manager {
+    target: Target,
+    login: Login,
+    shared: Arc<Shared>,
+    size: AtomicU32,
+    open: Arc<AtomicU32>,
+    closed: Arc<Notify>,
+    generation: AtomicU64,
+    last_failure: Mutex<Option<String>>,
+}
+
+impl Manager {
+    pub(super) fn new(target: Target, login: Login, size: u32, shared: Arc<Shared>) -> Self {
+        Manager {
+            target,
+            login,
+            shared,
+            size: AtomicU32::new(size),
+            open: Arc::default(),
+            closed: Arc::default(),
+            generation: AtomicU64::new(0),
+            last_failure: Mutex::new(None),
+        }
+    }
+
+    /// The server.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Who logs in.
+    pub fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// Connections open, being opened or being closed.
+    pub fn open(&self) -> u32 {
+        self.open.load(Ordering::Acquire)
+    }
+
+    pub(super) fn size(&self) -> u32 {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_size(&self, size: u32) {
+        self.size.store(size, Ordering::Relaxed);
+    }
+
+    pub(super) fn closed(&self) -> &Notify {
+        &self.closed
+    }
+
+    /// Connections opened before now are not used again.
+    pub(super) fn retire_all(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn is_current(&self, connection: &ServerConnection) -> bool {
+        connection.generation == self.generation.load(Ordering::Relaxed)
+    }
+
+    /// What the server said when a connection last failed, if none succeeded since.
+    pub fn last_failure(&self) -> Option<String> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) async fn open_connection(&self) -> Result<Box<ServerConnection>, ConnectFailed> {
+        let permit = OpenPermit::take(&self.open, self.size(), &self.closed).ok_or(ConnectFailed::Full)?;
+        let generation = self.generation.load(Ordering::Acquire);
+        let connected = connect::connect(&self.target, &self.login, &[]).await;
+        let mut failure = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        match connected {
+            Ok(connected) => {
+                *failure = None;
+                Ok(Box::new(ServerConnection::new(connected, &self.shared, generation, permit)))
+            }
+            Err(error) => {
+                *failure = Some(error.to_string());
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// One lane's handle on the shared manager.
+#[derive(Clone, Debug)]
+pub(super) struct LaneManager(pub(super) Arc<Manager>);
+
+impl bb8::ManageConnection for LaneManager {
+    type Connection = Slot;
+    type Error = ConnectFailed;
+
+    async fn connect(&self) -> Result<Slot, ConnectFailed> {
+        self.0.open_connection().await.map(Some)
+    }
+
+    async fn is_valid(&self, _: &mut Slot) -> Result<(), ConnectFailed> {
+        Ok(())
+    }
+
+    fn has_broken(&self, slot: &mut Slot) -> bool {
+        match slot {
+            Some(connection) => !connection.is_reusable() || !self.0.is_current(connection),
+            None => true,
+        }
+    }
+}

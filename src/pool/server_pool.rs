@@ -1,0 +1,389 @@
+//! One pool: check-out, return, upkeep.
+
+use super::gate::{Entry, Gate, GateSnapshot};
+use super::manager::{ConnectFailed, LaneManager, Manager, Slot};
+use crate::backend::ServerConnection;
+use crate::backend::connect::{Login, Target};
+use crate::session::Shared;
+use bb8::{PooledConnection, QueueStrategy};
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+thread_local! {
+    static LANE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Threads beyond this share lanes.
+const LANES_MAX: usize = 64;
+
+/// Says which lane the current thread uses.
+pub fn set_lane(lane: usize) {
+    LANE.set(lane % LANES_MAX);
+}
+
+/// A pool's settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// Most connections open at a time.
+    pub size: u32,
+    /// Idle connections kept ready.
+    pub min_idle: u32,
+    /// A connection older than this is replaced.
+    pub max_lifetime: Option<Duration>,
+    /// A connection idle for this long is closed.
+    pub idle_timeout: Option<Duration>,
+    /// Most clients that wait.
+    pub queue_limit: u32,
+    /// How long one waits.
+    pub queue_timeout: Duration,
+}
+
+/// Why no connection was given.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckoutError {
+    /// Nothing became free in time.
+    #[error("no server connection became free in time")]
+    Timeout,
+    /// Too many wait already.
+    #[error("too many clients wait for a server connection")]
+    QueueFull,
+    /// A new connection was needed and could not be made.
+    #[error(transparent)]
+    Connect(#[from] ConnectFailed),
+    /// The pool's settings changed: look it up again.
+    #[error("the pool was replaced")]
+    Retired,
+}
+
+type Lane = bb8::Pool<LaneManager>;
+
+/// A pool of connections to one node, for one user and database.
+#[derive(Debug)]
+pub struct ServerPool {
+    /// Shard name, for messages and SHOW.
+    pub shard: Box<str>,
+    options: PoolOptions,
+    manager: Arc<Manager>,
+    gate: Gate,
+    lanes: Vec<OnceLock<Lane>>,
+    retired: AtomicBool,
+    keeps_minimum: OnceLock<usize>,
+}
+
+impl ServerPool {
+    /// An empty pool.
+    pub fn new(
+        shard: &str,
+        target: Target,
+        login: Login,
+        options: PoolOptions,
+        shared: Arc<Shared>,
+    ) -> Arc<Self> {
+        Arc::new(ServerPool {
+            shard: shard.into(),
+            options,
+            manager: Arc::new(Manager::new(target, login, options.size, shared)),
+            gate: Gate::new(options.size),
+            lanes: (0..LANES_MAX).map(|_| OnceLock::new()).collect(),
+            retired: AtomicBool::new(false),
+            keeps_minimum: OnceLock::new(),
+        })
+    }
+
+    /// Its settings.
+    pub fn options(&self) -> &PoolOptions {
+        &self.options
+    }
+
+    /// Target, login, and how many connections are open.
+    pub fn manager(&self) -> &Manager {
+        &self.manager
+    }
+
+    /// Users and waiters now.
+    pub fn gate(&self) -> GateSnapshot {
+        self.gate.snapshot()
+    }
+
+    /// Idle connections now.
+    pub fn idle(&self) -> u32 {
+        self.built_lanes().map(|lane| lane.state().idle_connections).sum()
+    }
+
+    /// Lets nobody in, or again.
+    pub fn set_paused(&self, paused: bool) {
+        self.gate.set_paused(paused);
+    }
+
+    /// Whether another pool has taken this one's place.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+
+    /// Another pool takes its place: idle connections are closed, used ones when they come back.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+        self.close_all();
+        self.gate.set_paused(false);
+    }
+
+    /// Connections open now are not used for another transaction.
+    pub fn close_all(&self) {
+        self.manager.retire_all();
+        for lane in self.built_lanes() {
+            self.sweep_lane(lane);
+        }
+    }
+
+    fn built_lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().filter_map(OnceLock::get)
+    }
+
+    fn lane(&self, index: usize) -> Option<&Lane> {
+        let slot = self.lanes.get(index)?;
+        Some(slot.get_or_init(|| {
+            // One lane keeps the minimum for all.
+            let minimum = if *self.keeps_minimum.get_or_init(|| index) == index {
+                self.options.min_idle.min(self.options.size)
+            } else {
+                0
+            };
+            bb8::Pool::builder()
+                .max_size(self.options.size.max(1))
+                .min_idle(Some(minimum))
+                .max_lifetime(self.options.max_lifetime)
+                .idle_timeout(None)
+                .connection_timeout(Duration::from_secs(1))
+                .retry_connection(false)
+                .test_on_check_out(false)
+                .reaper_rate(Duration::from_secs(1))
+                .queue_strategy(QueueStrategy::Lifo)
+                .build_unchecked(LaneManager(Arc::clone(&self.manager)))
+        }))
+    }
+
+    /// Opens the minimum of idle connections, if one is asked for. Called on the thread that is to
+    /// keep them.
+    pub fn warm(&self) {
+        if self.options.min_idle > 0 {
+            self.lane(LANE.get());
+        }
+    }
+
+    /// Takes a connection, waiting in line for it.
+    ///
+    /// # Errors
+    /// See [`CheckoutError`].
+    ///
+    /// Cancel safe: a place in line, a permit or a connection is given back when the future is dropped.
+    pub async fn checkout(self: &Arc<Self>) -> Result<Lease, CheckoutError> {
+        let lane = LANE.get();
+        let permit = self.admit(lane).await?;
+        if self.is_retired() {
+            return Err(CheckoutError::Retired);
+        }
+        let deadline = Instant::now() + self.options.queue_timeout;
+        loop {
+            if let Some(slot) = self.take_idle(lane) {
+                return Ok(Lease { slot: Some(slot), permit });
+            }
+            if self.manager.open() < self.manager.size() {
+                match self.manager.open_connection().await {
+                    Ok(connection) => {
+                        let Some(own) = self.lane(lane) else { return Err(CheckoutError::Retired) };
+                        if own.add(Some(connection)).is_err() {
+                            tracing::debug!("a lane had no room for a new connection");
+                        }
+                        continue;
+                    }
+                    Err(ConnectFailed::Full) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if let Some(slot) = self.take_from_others(lane) {
+                return Ok(Lease { slot: Some(slot), permit });
+            }
+            // All places are taken by connections being closed: one is free in a moment.
+            if Instant::now() > deadline {
+                return Err(CheckoutError::Timeout);
+            }
+            let wait = tokio::time::timeout(Duration::from_millis(5), self.manager.closed().notified());
+            let _closed_or_not = wait.await;
+        }
+    }
+
+    async fn admit(self: &Arc<Self>, lane: usize) -> Result<Permit, CheckoutError> {
+        match self.gate.enter(lane, self.options.queue_limit) {
+            Entry::Admitted => Ok(Permit { pool: Arc::clone(self), lane }),
+            Entry::QueueFull => Err(CheckoutError::QueueFull),
+            Entry::Wait(receiver) => {
+                let mut waiting = Waiting { pool: self, lane, receiver: Some(receiver) };
+                let admitted = match waiting.receiver.as_mut() {
+                    Some(receiver) => tokio::time::timeout(self.options.queue_timeout, receiver).await,
+                    None => return Err(CheckoutError::Timeout),
+                };
+                match admitted {
+                    Ok(Ok(())) => {
+                        waiting.receiver = None;
+                        Ok(Permit { pool: Arc::clone(self), lane })
+                    }
+                    _ => Err(CheckoutError::Timeout),
+                }
+            }
+        }
+    }
+
+    /// An idle connection of the thread's own lane that is still alive.
+    fn take_idle(&self, lane: usize) -> Option<PooledConnection<'static, LaneManager>> {
+        let lane = self.lane(lane)?;
+        loop {
+            let mut slot = pop(lane)?;
+            let Some(connection) = slot.as_deref_mut() else { continue };
+            if self.manager.is_current(connection) && !connection.is_stale() {
+                return Some(slot);
+            }
+            connection.break_it();
+        }
+    }
+
+    /// An idle connection of another thread; moved to this thread's lane when its socket can move.
+    fn take_from_others(&self, own: usize) -> Option<PooledConnection<'static, LaneManager>> {
+        for (index, lane) in self.lanes.iter().enumerate() {
+            let Some(lane) = lane.get().filter(|_| index != own) else { continue };
+            while let Some(mut slot) = pop(lane) {
+                let Some(connection) = slot.as_deref_mut() else { continue };
+                if !self.manager.is_current(connection) || connection.is_stale() {
+                    connection.break_it();
+                    continue;
+                }
+                match connection.move_here() {
+                    Ok(true) => {
+                        let moved: Slot = slot.take();
+                        drop(slot);
+                        if self.lane(own)?.add(moved).is_ok() {
+                            return self.take_idle(own);
+                        }
+                    }
+                    Ok(false) => return Some(slot),
+                    Err(_) => connection.break_it(),
+                }
+            }
+        }
+        None
+    }
+
+    /// The current thread's part of the upkeep, to be done every second or so: closes what is dead, idle
+    /// for too long or of an old generation; opens the minimum of idle connections.
+    pub fn keep_up(&self) {
+        if let Some(lane) = self.lanes.get(LANE.get()).and_then(OnceLock::get) {
+            self.sweep_lane(lane);
+        }
+    }
+
+    fn sweep_lane(&self, lane: &Lane) {
+        let keep = self.options.min_idle;
+        let mut kept = Vec::new();
+        while let Some(mut slot) = pop(lane) {
+            let Some(connection) = slot.as_deref_mut() else { continue };
+            let position = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+            let idle_too_long = position >= keep
+                && self.options.idle_timeout.is_some_and(|limit| connection.idle_since.elapsed() >= limit);
+            if connection.is_stale() || idle_too_long {
+                connection.break_it();
+                continue;
+            }
+            kept.push(slot);
+        }
+        // The most recently used one was first, and is to be first again.
+        while let Some(slot) = kept.pop() {
+            drop(slot);
+        }
+    }
+}
+
+/// An idle connection of a lane, if it has one; never waits.
+fn pop(lane: &Lane) -> Option<PooledConnection<'static, LaneManager>> {
+    if lane.state().idle_connections == 0 {
+        return None;
+    }
+    let get = pin!(lane.get_owned());
+    match get.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(slot)) => Some(slot),
+        _ => None,
+    }
+}
+
+/// A place in line, given up when dropped.
+struct Waiting<'a> {
+    pool: &'a Arc<ServerPool>,
+    lane: usize,
+    receiver: Option<tokio::sync::oneshot::Receiver<()>>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let Some(mut receiver) = self.receiver.take() else { return };
+        receiver.close();
+        if receiver.try_recv().is_ok() {
+            self.pool.gate.leave(self.lane);
+        } else {
+            drop(receiver);
+            self.pool.gate.forget_closed();
+        }
+    }
+}
+
+/// One of the pool's permits.
+#[derive(Debug)]
+struct Permit {
+    pool: Arc<ServerPool>,
+    lane: usize,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.pool.gate.leave(self.lane);
+    }
+}
+
+/// A server connection lent to a client. Dropping it gives the connection back, or closes it where it
+/// may not serve another client.
+#[derive(Debug)]
+pub struct Lease {
+    slot: Option<PooledConnection<'static, LaneManager>>,
+    // After `slot`: the connection is back before the next in line is let in.
+    permit: Permit,
+}
+
+impl Lease {
+    /// The pool it came from.
+    pub fn pool(&self) -> &Arc<ServerPool> {
+        &self.permit.pool
+    }
+
+    /// The connection.
+    pub fn connection(&mut self) -> Option<&mut ServerConnection> {
+        self.slot.as_mut()?.as_deref_mut()
+    }
+
+    /// Closes the connection rather than giving it back.
+    pub fn discard(mut self) {
+        if let Some(connection) = self.connection() {
+            connection.break_it();
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection() {
+            connection.idle_since = Instant::now();
+        }
+        self.slot = None;
+    }
+}

@@ -1,0 +1,51 @@
+//! The bucket map: which shard holds a bucket of a colocation group.
+
+use crate::ids::ShardId;
+
+/// Bucket to shard, as a table look-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketMap {
+    shards: Box<[ShardId]>,
+}
+
+impl BucketMap {
+    /// The map that a new cluster starts with: bucket `b` of `buckets` on shard ⌊b·n/buckets⌋ of n.
+    ///
+    /// `buckets` must be a power of two and `shards` not 0; other numbers are raised to the next that is.
+    pub fn default_map(buckets: u32, shards: u16) -> BucketMap {
+        let buckets = u64::from(buckets.max(1)).next_power_of_two();
+        let n = u64::from(shards.max(1));
+        let shards =
+            (0..buckets).map(|bucket| ShardId(u16::try_from(bucket * n / buckets).unwrap_or(0))).collect();
+        BucketMap { shards }
+    }
+
+    /// The shard that holds the bucket of `hash`: its low bits.
+    #[inline]
+    pub fn shard(&self, hash: u64) -> ShardId {
+        let bucket = hash & (self.shards.len() as u64 - 1);
+        self.shards.get(bucket as usize).copied().unwrap_or(ShardId(0))
+    }
+
+    /// How many buckets there are.
+    pub fn buckets(&self) -> usize {
+        self.shards.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_map_spreads_buckets_evenly_and_in_order() {
+        for shards in [1_u16, 2, 3, 5, 64] {
+            let map = BucketMap::default_map(4096, shards);
+            for bucket in 0..4096_u64 {
+                let expected = bucket * u64::from(shards) / 4096;
+                assert_eq!(u64::from(map.shard(bucket).0), expected);
+                assert_eq!(map.shard(bucket | 0xabcd_0000), map.shard(bucket));
+            }
+        }
+    }
+}

@@ -1,0 +1,491 @@
+//! Server messages: what they end, what the client sees of them.
+
+use super::expected::{Audience, Expected, Kind, OnError};
+use super::outcome::Outcome;
+use super::pin::Pins;
+use super::server_state::{Copy, ServerState};
+use super::settings::{Change, Settings};
+use super::statements::{NAME_PREFIX, Origin, Statement, Traits, Undo};
+use super::{Session, Shared};
+use crate::error::SqlError;
+use crate::protocol::{TransactionStatus, backend, read, write};
+use crate::sql::encoding::is_scannable;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What to do with a server message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Forward its bytes as they are.
+    Forward,
+    /// Not for the client; a replacement, if there is one, was written.
+    Swallow,
+}
+
+impl Session {
+    /// Takes one whole server message other than DataRow and CopyData; `body` is without the header.
+    ///
+    /// A replacement is appended to `to_client`; where [`ServerState::owes_synthetic`] afterwards,
+    /// [`Session::synthetic`] is to be called after the message was forwarded.
+    ///
+    /// # Errors
+    /// Where the message makes no sense here: the connection's state is unknown, and it must be closed.
+    pub fn backend(
+        &mut self,
+        tag: u8,
+        body: &[u8],
+        server: &mut ServerState,
+        shared: &Shared,
+        to_client: &mut Vec<u8>,
+    ) -> Result<Verdict, OutOfStep> {
+        match tag {
+            backend::READY_FOR_QUERY => self.ready_for_query(body, server, shared),
+            backend::COMMAND_COMPLETE | backend::EMPTY_QUERY_RESPONSE => {
+                self.command_complete(tag, body, server, shared)
+            }
+            backend::PARSE_COMPLETE => self.parse_complete(server),
+            backend::BIND_COMPLETE => pop(server, &[Kind::Bind]),
+            backend::CLOSE_COMPLETE => pop(server, &[Kind::Close]),
+            backend::PORTAL_SUSPENDED => pop(server, &[Kind::Execute]),
+            backend::ROW_DESCRIPTION | backend::NO_DATA => match front(server)?.kind {
+                Kind::DescribePortal | Kind::DescribeStatement => {
+                    pop(server, &[Kind::DescribePortal, Kind::DescribeStatement])
+                }
+                _ => Ok(front(server)?.verdict()),
+            },
+            backend::ERROR_RESPONSE => self.error_response(body, server, to_client),
+            backend::COPY_IN_RESPONSE => copy_in(server),
+            backend::PARAMETER_STATUS => self.parameter_status(body, server, shared),
+            backend::NOTICE_RESPONSE => Ok(server.expected.front().map_or(Verdict::Forward, Expected::aside)),
+            backend::NOTIFICATION_RESPONSE => Ok(Verdict::Forward),
+            backend::PARAMETER_DESCRIPTION
+            | backend::COPY_OUT_RESPONSE
+            | backend::COPY_DONE
+            | backend::FUNCTION_CALL_RESPONSE
+            | backend::DATA_ROW
+            | backend::COPY_DATA => Ok(front(server)?.verdict()),
+            _ => Err(OutOfStep { tag }),
+        }
+    }
+
+    /// Writes the answers that are Howdah's own to give and whose turn has come.
+    pub fn synthetic(server: &mut ServerState, to_client: &mut Vec<u8>) {
+        while let Some(front) = server.expected.front() {
+            match front.kind {
+                Kind::ParseDone => write::message(to_client, backend::PARSE_COMPLETE, |_| ()),
+                Kind::CloseDone => write::message(to_client, backend::CLOSE_COMPLETE, |_| ()),
+                // The COPY that it was to end never began.
+                Kind::CopyEnd => {}
+                _ => return,
+            }
+            server.expected.pop_front();
+        }
+    }
+
+    fn parse_complete(&mut self, server: &mut ServerState) -> Result<Verdict, OutOfStep> {
+        if let Some(Undo::Statement { name, prepared: Some(_), .. }) =
+            server.expected.front().and_then(|entry| entry.undo.as_deref())
+            && let Some(statement) = self.statement(name)
+        {
+            statement.is_proven.store(true, Ordering::Relaxed);
+        }
+        pop(server, &[Kind::Parse])
+    }
+
+    fn ready_for_query(
+        &mut self,
+        body: &[u8],
+        server: &mut ServerState,
+        shared: &Shared,
+    ) -> Result<Verdict, OutOfStep> {
+        let out_of_step = OutOfStep { tag: backend::READY_FOR_QUERY };
+        let status = body.first().copied().and_then(TransactionStatus::from_byte).ok_or(out_of_step)?;
+        let entry = server.expected.pop_front().ok_or(out_of_step)?;
+        if !matches!(entry.kind, Kind::Query | Kind::Sync | Kind::FunctionCall) {
+            return Err(out_of_step);
+        }
+        server.status = status;
+        server.copy = Copy::None;
+        let failed = std::mem::take(&mut server.failed);
+        if status == TransactionStatus::Idle {
+            if failed {
+                self.roll_back(server);
+            } else if self.tracker.has_changes() {
+                if let Some(value) = server.parameters.get(b"DateStyle") {
+                    let told = Settings::same(&server.settings, self.tracker.current());
+                    self.tracker.complete_partial(value, &shared.settings);
+                    if told {
+                        server.settings = Arc::clone(self.tracker.current());
+                    }
+                }
+                self.tracker.commit();
+            } else {
+                self.tracker.commit();
+            }
+            self.transaction_ended(shared);
+        }
+        if entry.audience == Audience::Howdah {
+            return Ok(Verdict::Swallow);
+        }
+        self.status = status;
+        Ok(Verdict::Forward)
+    }
+
+    /// The settings go back to those before the transaction, here and on the server.
+    fn roll_back(&mut self, server: &mut ServerState) {
+        self.tracker.rollback();
+        if !Arc::ptr_eq(&server.settings, self.tracker.current()) {
+            server.settings = Arc::clone(self.tracker.current());
+        }
+    }
+
+    fn transaction_ended(&mut self, shared: &Shared) {
+        self.clear_portals();
+        if std::mem::take(&mut self.schema_changed) {
+            shared.statements.schema_changed();
+        }
+    }
+
+    fn command_complete(
+        &mut self,
+        tag: u8,
+        body: &[u8],
+        server: &mut ServerState,
+        shared: &Shared,
+    ) -> Result<Verdict, OutOfStep> {
+        let out_of_step = OutOfStep { tag };
+        let entry = server.expected.front_mut().ok_or(out_of_step)?;
+        server.copy = Copy::None;
+        let verdict = entry.verdict();
+        match entry.kind {
+            Kind::Query => {
+                let Some(outcomes) = &mut entry.outcomes else {
+                    self.note_tag(body, &Outcome::Nothing, server);
+                    return Ok(verdict);
+                };
+                let at = outcomes.done;
+                outcomes.done += 1;
+                let shown = at < outcomes.visible;
+                let outcome = outcomes.list.get_mut(at).map(std::mem::take).unwrap_or_default();
+                self.note_tag(body, &outcome, server);
+                self.apply(outcome, server, shared);
+                Ok(if shown { verdict } else { Verdict::Swallow })
+            }
+            Kind::Execute => {
+                let outcome =
+                    entry.outcomes.take().and_then(|mut outcomes| outcomes.list.pop()).unwrap_or_default();
+                server.expected.pop_front();
+                self.note_tag(body, &outcome, server);
+                self.apply(outcome, server, shared);
+                Ok(verdict)
+            }
+            _ => Err(out_of_step),
+        }
+    }
+
+    /// COMMIT and ROLLBACK decide on the settings changed in the block.
+    fn note_tag(&mut self, tag: &[u8], outcome: &Outcome, server: &mut ServerState) {
+        match tag {
+            [b'C', b'O', b'M', ..] => self.tracker.commit(),
+            [b'R', b'O', b'L', ..] if !matches!(outcome, Outcome::RollbackTo(_)) => {
+                self.roll_back(server);
+            }
+            [b'P', b'R', b'E', b'P', b'A', b'R', b'E', b' ', b'T', ..] => self.tracker.commit(),
+            _ => {}
+        }
+    }
+
+    fn apply(&mut self, outcome: Outcome, server: &mut ServerState, shared: &Shared) {
+        match outcome {
+            Outcome::Nothing => {}
+            Outcome::Settings(changes) => {
+                for change in changes {
+                    self.apply_setting(&change, server, shared);
+                }
+            }
+            Outcome::Savepoint(name) => self.tracker.savepoint(&name),
+            Outcome::Release(name) => self.tracker.release(&name),
+            Outcome::RollbackTo(name) => {
+                self.tracker.rollback_to(&name);
+                server.settings = Arc::clone(self.tracker.current());
+            }
+            Outcome::Prepare { name, sql } => {
+                let id = shared.statements.next_id();
+                let statement = Arc::new(Statement {
+                    id,
+                    server_name: name.clone(),
+                    sql,
+                    tail: Box::default(),
+                    origin: Origin::Sql,
+                    outcome: Outcome::Nothing,
+                    pins: Pins::default(),
+                    refers_to: Vec::new(),
+                    traits: Traits::default(),
+                    is_proven: AtomicBool::new(false),
+                });
+                server.named.insert(name.clone(), id);
+                self.names().statements.insert(name, statement);
+            }
+            Outcome::Deallocate(name) => {
+                server.named.remove(&name);
+                if let Some(names) = &mut self.names {
+                    names.statements.remove(&name);
+                }
+            }
+            Outcome::DeallocateAll => {
+                server.prepared.clear();
+                server.named.clear();
+                self.forget_statements();
+            }
+            Outcome::DiscardAll => {
+                self.apply_setting(&Change::ResetAll { identity: true }, server, shared);
+                server.prepared.clear();
+                server.named.clear();
+                server.sequence_owner = 0;
+                self.sequence_used = false;
+                self.forget_statements();
+                let session = self.pins.contains(Pins::SESSION);
+                self.pins = if session { Pins::SESSION } else { Pins::default() };
+            }
+            Outcome::Pin(pins) => self.pins.insert(pins),
+            Outcome::Unpin(pins) => self.pins.remove(pins),
+            Outcome::SchemaChange { defaults } => {
+                // Now, so that this client's next Parse is fresh; and again at the end of the
+                // transaction, so that nobody's older view of it is shared.
+                shared.statements.schema_changed();
+                self.schema_changed = true;
+                self.defaults_changed |= defaults;
+            }
+        }
+    }
+
+    fn apply_setting(&mut self, change: &Change, server: &mut ServerState, shared: &Shared) {
+        self.tracker.apply(change, &shared.settings);
+        match change {
+            Change::Set { .. } => server.settings = Arc::clone(self.tracker.current()),
+            Change::Reset { name } => {
+                // The server went back to its own default, which the startup packet may have changed.
+                let left = shared.settings.intern(server.settings.without(name));
+                server.settings = left;
+                if self.tracker.startup().get(name).is_none() {
+                    server.settings = Arc::clone(self.tracker.current());
+                }
+            }
+            Change::ResetAll { identity } => {
+                let mut left = Settings::default();
+                if !identity {
+                    for name in ["session_authorization", "role"] {
+                        if let Some(replay) = server.settings.get(name) {
+                            left = left.with(name, replay);
+                        }
+                    }
+                }
+                server.settings = shared.settings.intern(left);
+            }
+        }
+    }
+
+    fn error_response(
+        &mut self,
+        body: &[u8],
+        server: &mut ServerState,
+        to_client: &mut Vec<u8>,
+    ) -> Result<Verdict, OutOfStep> {
+        server.failed = true;
+        server.copy = Copy::None;
+        if self.is_stale_plan(body) {
+            self.schema_changed = true;
+        }
+        let Some(entry) = server.expected.front_mut() else {
+            // Not an answer: the server is about to end the connection, and says why.
+            return Ok(Verdict::Forward);
+        };
+        let on_error = entry.on_error.take();
+        let mut verdict = Verdict::Forward;
+        if !matches!(entry.kind, Kind::Query | Kind::FunctionCall | Kind::Sync) {
+            verdict = self.skip_to_sync(server);
+        } else if entry.audience == Audience::Howdah {
+            verdict = Verdict::Swallow;
+        }
+        if verdict == Verdict::Swallow {
+            server.own_error = Some(body.into());
+            return Ok(verdict);
+        }
+        match on_error {
+            None => Ok(Verdict::Forward),
+            Some(OnError::Replace(error)) => {
+                write::error_response(to_client, &error);
+                Ok(Verdict::Swallow)
+            }
+            Some(OnError::Rename(to)) => {
+                rename_in_error(body, &to, to_client);
+                Ok(Verdict::Swallow)
+            }
+        }
+    }
+
+    fn is_stale_plan(&self, body: &[u8]) -> bool {
+        read::error_field(body, b'C') == Some(b"0A000")
+            && read::error_field(body, b'R') == Some(b"RevalidateCachedQuery")
+    }
+
+    /// After an error in the extended protocol the server ignores everything up to Sync: what the
+    /// ignored messages would have done is undone, last first.
+    fn skip_to_sync(&mut self, server: &mut ServerState) -> Verdict {
+        let sync = server.expected.iter().position(|entry| entry.kind == Kind::Sync);
+        let verdict = match sync.and_then(|at| server.expected.get(at)) {
+            Some(entry) => entry.verdict(),
+            None => Verdict::Forward,
+        };
+        let end = sync.unwrap_or(server.expected.len());
+        let skipped: Vec<Expected> = server.expected.drain(..end).collect();
+        let mut failed_first = skipped.len();
+        for entry in skipped.into_iter().rev() {
+            failed_first -= 1;
+            if let Some(undo) = entry.undo {
+                self.undo(*undo, server, failed_first == 0);
+            }
+        }
+        server.skipping = sync.is_none();
+        verdict
+    }
+
+    /// `failed`: the message itself failed, rather than being skipped.
+    fn undo(&mut self, undo: Undo, server: &mut ServerState, failed: bool) {
+        match undo {
+            Undo::Statement { name, before, prepared } => {
+                if let Some(id) = prepared {
+                    server.prepared.remove(id);
+                }
+                match before {
+                    Some(statement) => {
+                        self.names().statements.insert(name, statement);
+                    }
+                    None => {
+                        self.names().statements.remove(&name);
+                    }
+                }
+            }
+            // A Parse of the unnamed statement that fails drops the one before.
+            Undo::Unnamed { .. } if failed => {
+                self.unnamed = None;
+                server.unnamed = 0;
+            }
+            Undo::Unnamed { before, server: id } => {
+                self.unnamed = before;
+                server.unnamed = id;
+            }
+            Undo::Prepared(id) => server.prepared.remove(id),
+            Undo::Named(name) => {
+                server.named.remove(&name);
+            }
+        }
+    }
+
+    fn parameter_status(
+        &mut self,
+        body: &[u8],
+        server: &mut ServerState,
+        shared: &Shared,
+    ) -> Result<Verdict, OutOfStep> {
+        let mut reader = read::Reader::new(body);
+        let (Ok(name), Ok(value)) = (reader.cstr(), reader.cstr()) else {
+            return Err(OutOfStep { tag: backend::PARAMETER_STATUS });
+        };
+        server.parameters = shared.parameters.intern(server.parameters.with(name, value));
+        let verdict = server.expected.front().map_or(Verdict::Forward, Expected::aside);
+        if name == b"client_encoding" && !is_scannable(value) {
+            self.pins.insert(Pins::OPAQUE);
+        }
+        if verdict == Verdict::Forward {
+            self.parameters = shared.parameters.intern(self.parameters.with(name, value));
+        }
+        Ok(verdict)
+    }
+}
+
+impl Expected {
+    /// Of what is said beside the answers: notices, parameters.
+    fn aside(&self) -> Verdict {
+        match self.audience {
+            Audience::Client => Verdict::Forward,
+            Audience::Howdah => Verdict::Swallow,
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        if self.is_shown() { Verdict::Forward } else { Verdict::Swallow }
+    }
+}
+
+fn front(server: &ServerState) -> Result<&Expected, OutOfStep> {
+    server.expected.front().ok_or(OutOfStep { tag: 0 })
+}
+
+fn pop(server: &mut ServerState, kinds: &[Kind]) -> Result<Verdict, OutOfStep> {
+    match server.expected.pop_front() {
+        Some(entry) if kinds.contains(&entry.kind) => Ok(entry.verdict()),
+        _ => Err(OutOfStep { tag: 0 }),
+    }
+}
+
+/// The server now takes CopyData. It ignores each Sync that was sent before the end of the data.
+fn copy_in(server: &mut ServerState) -> Result<Verdict, OutOfStep> {
+    let verdict = front(server)?.verdict();
+    server.copy = Copy::In;
+    let mut at = 1;
+    while let Some(entry) = server.expected.get(at) {
+        match entry.kind {
+            Kind::Sync => {
+                server.expected.remove(at);
+            }
+            Kind::CopyEnd => {
+                server.expected.remove(at);
+                server.copy = Copy::None;
+                break;
+            }
+            _ => at += 1,
+        }
+    }
+    Ok(verdict)
+}
+
+/// Copies an error's fields, with the server's name of a prepared statement replaced in the message.
+fn rename_in_error(body: &[u8], to: &[u8], out: &mut Vec<u8>) {
+    write::message(out, backend::ERROR_RESPONSE, |b| {
+        let mut reader = read::Reader::new(body);
+        while let Ok(kind) = reader.u8() {
+            if kind == 0 {
+                break;
+            }
+            let Ok(value) = reader.cstr() else { break };
+            b.push(kind);
+            match (kind, memchr::memmem::find(value, NAME_PREFIX)) {
+                (b'M', Some(at)) => {
+                    b.extend_from_slice(value.get(..at).unwrap_or_default());
+                    b.extend_from_slice(to);
+                    let rest = value.get(at + NAME_PREFIX.len()..).unwrap_or_default();
+                    let len = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+                    b.extend_from_slice(rest.get(len..).unwrap_or_default());
+                }
+                _ => b.extend_from_slice(value),
+            }
+            b.push(0);
+        }
+        b.push(0);
+    });
+}
+
+/// A server message that fits nothing that was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("server message 0x{tag:02X} answers nothing that was asked")]
+pub struct OutOfStep {
+    /// The message's type.
+    pub tag: u8,
+}
+
+impl From<OutOfStep> for SqlError {
+    fn from(error: OutOfStep) -> Self {
+        SqlError::new(crate::sqlstate::INTERNAL_ERROR, error.to_string())
+    }
+}

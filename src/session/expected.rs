@@ -1,0 +1,99 @@
+//! The queue of replies that a server connection owes.
+//!
+//! Every message sent to a server that is answered has one entry, in order. Entries for messages that
+//! Howdah answers itself stand in the same queue, so that their answers come in their turn.
+
+use super::outcome::Outcome;
+use super::statements::Undo;
+
+/// What an entry waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Everything up to ReadyForQuery.
+    Query,
+    /// FunctionCallResponse and ReadyForQuery.
+    FunctionCall,
+    /// ParseComplete.
+    Parse,
+    /// BindComplete.
+    Bind,
+    /// ParameterDescription, then RowDescription or NoData.
+    DescribeStatement,
+    /// RowDescription or NoData.
+    DescribePortal,
+    /// Rows, then CommandComplete, EmptyQueryResponse or PortalSuspended; or a COPY.
+    Execute,
+    /// CloseComplete.
+    Close,
+    /// ReadyForQuery.
+    Sync,
+    /// Nothing: ParseComplete is told by Howdah in its turn.
+    ParseDone,
+    /// Nothing: CloseComplete is told by Howdah in its turn.
+    CloseDone,
+    /// Nothing: the client's CopyDone or CopyFail, which ends a COPY FROM STDIN that was not yet
+    /// answered when it was sent.
+    CopyEnd,
+}
+
+/// Who is told the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// The client asked, and is told.
+    Client,
+    /// Howdah asked; nothing of it but an error reaches the client.
+    Howdah,
+}
+
+/// What an ErrorResponse to this entry is turned into.
+#[derive(Debug)]
+pub enum OnError {
+    /// In its message, the server's name of a prepared statement becomes this one, the client's.
+    Rename(Box<[u8]>),
+    /// The message was sent only to make the transaction fail: this is the error to tell.
+    Replace(Box<crate::error::SqlError>),
+}
+
+/// One reply owed.
+#[derive(Debug)]
+pub struct Expected {
+    /// What ends it.
+    pub kind: Kind,
+    /// Who is told.
+    pub audience: Audience,
+    /// What its success does to the session; for a Query one outcome per statement.
+    pub outcomes: Option<Box<Outcomes>>,
+    /// What its failure, or its being skipped after an earlier error, undoes.
+    pub undo: Option<Box<Undo>>,
+    /// What its error is turned into.
+    pub on_error: Option<OnError>,
+}
+
+impl Expected {
+    /// A client's message with nothing special about it.
+    pub fn client(kind: Kind) -> Self {
+        Expected { kind, audience: Audience::Client, outcomes: None, undo: None, on_error: None }
+    }
+
+    /// Whether what the server says now is for the client.
+    pub fn is_shown(&self) -> bool {
+        self.audience == Audience::Client
+            && self.outcomes.as_ref().is_none_or(|outcomes| outcomes.done < outcomes.visible)
+    }
+
+    /// A message of Howdah's own.
+    pub fn own(kind: Kind) -> Self {
+        Expected { audience: Audience::Howdah, ..Expected::client(kind) }
+    }
+}
+
+/// What the statements of one message do to the session when they succeed.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    /// One per statement, in order.
+    pub list: Vec<Outcome>,
+    /// How many have completed.
+    pub done: usize,
+    /// Statements from this one on were appended by Howdah: their CommandComplete is not told.
+    pub visible: usize,
+}

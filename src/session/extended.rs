@@ -1,0 +1,481 @@
+//! The extended protocol: Parse, Bind, Describe, Execute, Close.
+
+use super::describe;
+use super::expected::{Audience, Expected, Kind, OnError, Outcomes};
+use super::outcome::Outcome;
+use super::server_state::ServerState;
+use super::simple::blocks_refused;
+use super::statements::{MISSING, Origin, Statement, Undo};
+use super::{Pooling, Session, Tools};
+use crate::protocol::frame::HEADER_LEN;
+use crate::protocol::read::Reader;
+use crate::protocol::{TransactionStatus, frontend, write};
+use crate::sql::Effects;
+use crate::sql::scan::scan;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Name of statements and portals that Howdah makes for a moment.
+const TEMPORARY: &[u8] = b"__howdah_tmp";
+
+fn body(frame: &[u8]) -> &[u8] {
+    frame.get(HEADER_LEN..).unwrap_or_default()
+}
+
+impl Session {
+    pub(super) fn parse(
+        &mut self,
+        frame: &[u8],
+        server: &mut ServerState,
+        tools: &mut Tools<'_>,
+        to_server: &mut Vec<u8>,
+    ) {
+        let mut reader = Reader::new(body(frame));
+        let (Ok(name), Ok(sql)) = (reader.cstr(), reader.cstr()) else {
+            // Malformed: Postgres says how.
+            forward(Kind::Parse, frame, server, to_server);
+            return;
+        };
+        let tail = reader.rest();
+        let scs = server.parameters.standard_conforming_strings();
+        scan(sql, scs, tools.scanned);
+        if name.is_empty() {
+            let statement = make(tools.shared.statements.next_id(), sql, tail, scs, tools);
+            let id = statement.id;
+            let before = self.unnamed.replace(Arc::new(statement));
+            let undo = Undo::Unnamed { before, server: server.unnamed };
+            server.unnamed = id;
+            push(server, Kind::Parse, Some(undo), None);
+            to_server.extend_from_slice(frame);
+            return;
+        }
+        if let Some(known) = self.statement(name).cloned() {
+            self.parse_duplicate(name, &known, sql, tail, server, to_server);
+            return;
+        }
+        let statement = self.shared_statement(sql, tail, scs, tools);
+        self.parse_named(name, statement, server, tools, to_server);
+    }
+
+    /// The statement of these contents that this client shares with others; `tools.scanned` holds what
+    /// the lexer found.
+    fn shared_statement(&self, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> Arc<Statement> {
+        let statements = &tools.shared.statements;
+        // 'now' and its like are constants as of the Parse: nobody else's Parse will do.
+        let is_frozen = tools.scanned.iter().any(|one| one.effects.contains(Effects::DATETIME_WORD));
+        if is_frozen {
+            return Arc::new(make(statements.next_id(), sql, tail, scs, tools));
+        }
+        let settings = self.tracker.current();
+        statements.share(sql, tail, settings, self.database_key, |id| make(id, sql, tail, scs, tools))
+    }
+
+    /// Answers a Parse without any server, if a server has taken the same statement before; `true`:
+    /// ParseComplete is to be told.
+    ///
+    /// Without this, a driver that waits for its Parse while other sessions of its own keep all
+    /// connections of the pool in open transactions would wait for ever.
+    pub fn parse_without_server(&mut self, frame: &[u8], tools: &mut Tools<'_>) -> bool {
+        let mut reader = Reader::new(body(frame));
+        let (Ok(name), Ok(sql)) = (reader.cstr(), reader.cstr()) else { return false };
+        if name.is_empty() || self.status != TransactionStatus::Idle || self.statement(name).is_some() {
+            return false;
+        }
+        let scs = self.parameters.standard_conforming_strings();
+        scan(sql, scs, tools.scanned);
+        let statement = self.shared_statement(sql, reader.rest(), scs, tools);
+        let is_proven = statement.is_proven.load(Ordering::Relaxed);
+        if is_proven {
+            self.names().statements.insert(name.into(), statement);
+        }
+        is_proven
+    }
+
+    fn parse_named(
+        &mut self,
+        name: &[u8],
+        statement: Arc<Statement>,
+        server: &mut ServerState,
+        tools: &Tools<'_>,
+        to_server: &mut Vec<u8>,
+    ) {
+        let id = statement.id;
+        let before = self.names().statements.insert(name.into(), Arc::clone(&statement));
+        let known = server.prepared.touch(id);
+        if known && server.status != TransactionStatus::Failed {
+            let undo = Undo::Statement { name: name.into(), before, prepared: None };
+            push(server, Kind::ParseDone, Some(undo), None);
+            return;
+        }
+        if known {
+            // In a failed transaction Postgres answers by what the statement is: let it.
+            own(server, Kind::Close);
+            write::close(to_server, b'S', &statement.server_name);
+        }
+        make_room(server, tools, to_server);
+        server.prepared.insert(id, &statement.server_name);
+        let undo = Undo::Statement { name: name.into(), before, prepared: Some(id) };
+        push(server, Kind::Parse, Some(undo), None);
+        write::parse(to_server, &statement.server_name, &statement.sql, &statement.tail);
+    }
+
+    /// The name is taken: Postgres is to say so, after what else it has to say of the statement.
+    fn parse_duplicate(
+        &mut self,
+        name: &[u8],
+        known: &Arc<Statement>,
+        sql: &[u8],
+        tail: &[u8],
+        server: &mut ServerState,
+        to_server: &mut Vec<u8>,
+    ) {
+        self.ensure(known, name, server, to_server);
+        let rename = OnError::Rename(name.into());
+        push(server, Kind::Parse, None, Some(rename));
+        write::parse(to_server, &known.server_name, sql, tail);
+    }
+
+    pub(super) fn bind(
+        &mut self,
+        frame: &[u8],
+        server: &mut ServerState,
+        tools: &mut Tools<'_>,
+        to_server: &mut Vec<u8>,
+    ) {
+        let mut reader = Reader::new(body(frame));
+        let (Ok(portal), Ok(name)) = (reader.cstr(), reader.cstr()) else {
+            forward(Kind::Bind, frame, server, to_server);
+            return;
+        };
+        let rest = reader.rest();
+        if name.is_empty() {
+            self.ensure_unnamed(server, to_server);
+            if let Some(statement) = self.unnamed.clone() {
+                self.bound(portal, &statement, server);
+            }
+            forward(Kind::Bind, frame, server, to_server);
+            return;
+        }
+        let statement = self.statement(name).cloned();
+        let Some(statement) = statement else {
+            let rename = OnError::Rename(name.into());
+            push(server, Kind::Bind, None, Some(rename));
+            write_bind(to_server, portal, MISSING, rest);
+            return;
+        };
+        make_room(server, tools, to_server);
+        self.ensure(&statement, name, server, to_server);
+        self.bound(portal, &statement, server);
+        push(server, Kind::Bind, None, Some(OnError::Rename(name.into())));
+        write_bind(to_server, portal, &statement.server_name, rest);
+    }
+
+    pub(super) fn describe(
+        &mut self,
+        frame: &[u8],
+        server: &mut ServerState,
+        tools: &mut Tools<'_>,
+        to_server: &mut Vec<u8>,
+    ) {
+        let mut reader = Reader::new(body(frame));
+        let (Ok(kind), Ok(name)) = (reader.u8(), reader.cstr()) else {
+            forward(Kind::DescribePortal, frame, server, to_server);
+            return;
+        };
+        if kind != b'S' {
+            forward(Kind::DescribePortal, frame, server, to_server);
+            return;
+        }
+        if name.is_empty() {
+            self.ensure_unnamed(server, to_server);
+            forward(Kind::DescribeStatement, frame, server, to_server);
+            return;
+        }
+        match self.statement(name).cloned() {
+            Some(statement) => {
+                make_room(server, tools, to_server);
+                self.ensure(&statement, name, server, to_server);
+                push(server, Kind::DescribeStatement, None, Some(OnError::Rename(name.into())));
+                write::describe(to_server, b'S', &statement.server_name);
+            }
+            None => {
+                let rename = OnError::Rename(name.into());
+                push(server, Kind::DescribeStatement, None, Some(rename));
+                write::describe(to_server, b'S', MISSING);
+            }
+        }
+    }
+
+    pub(super) fn execute(&mut self, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
+        let special = self
+            .names
+            .as_ref()
+            .filter(|names| !names.portals.is_empty())
+            .and_then(|names| names.portals.get(Reader::new(body(frame)).cstr().ok()?).cloned());
+        let Some(statement) = special else {
+            forward(Kind::Execute, frame, server, to_server);
+            return;
+        };
+        let refused = if self.pooling == Pooling::Statement && statement.traits.opens_block {
+            Some(blocks_refused())
+        } else {
+            self.misses_sequence_state(statement.traits, server)
+        };
+        if let Some(error) = refused {
+            Session::fail(server, false, error, to_server);
+            return;
+        }
+        self.pins.insert(statement.pins);
+        self.forget_others_sequences(statement.traits, false, server, to_server);
+        self.note_sequence(statement.traits, server);
+        if statement.traits.lists_prepared {
+            self.materialise_all(server, to_server);
+        }
+        for name in &statement.refers_to {
+            self.materialise(name, server, to_server, false);
+        }
+        let mut entry = Expected::client(Kind::Execute);
+        if !matches!(statement.outcome, Outcome::Nothing) {
+            entry.outcomes =
+                Some(Box::new(Outcomes { list: vec![statement.outcome.clone()], done: 0, visible: 1 }));
+        }
+        server.expected.push_back(entry);
+        to_server.extend_from_slice(frame);
+    }
+
+    pub(super) fn close(&mut self, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
+        let mut reader = Reader::new(body(frame));
+        let (Ok(kind), Ok(name)) = (reader.u8(), reader.cstr()) else {
+            forward(Kind::Close, frame, server, to_server);
+            return;
+        };
+        if kind != b'S' {
+            if let Some(names) = &mut self.names {
+                names.portals.remove(name);
+            }
+            forward(Kind::Close, frame, server, to_server);
+            return;
+        }
+        if name.is_empty() {
+            let before = self.unnamed.take();
+            let undo = Undo::Unnamed { before, server: server.unnamed };
+            server.unnamed = 0;
+            push(server, Kind::Close, Some(undo), None);
+            to_server.extend_from_slice(frame);
+            return;
+        }
+        let removed = self.names.as_mut().and_then(|names| names.statements.remove(name));
+        match removed {
+            Some(statement) if server.named.get(name) == Some(&statement.id) => {
+                server.named.remove(name);
+                let undo = Undo::Statement { name: name.into(), before: Some(statement), prepared: None };
+                push(server, Kind::Close, Some(undo), None);
+                to_server.extend_from_slice(frame);
+            }
+            before => {
+                // The servers keep it, for others who prepare the same.
+                let undo = before.map(|before| Undo::Statement {
+                    name: name.into(),
+                    before: Some(before),
+                    prepared: None,
+                });
+                push(server, Kind::CloseDone, undo, None);
+            }
+        }
+    }
+
+    /// Notes what executing the portal will do to the session.
+    fn bound(&mut self, portal: &[u8], statement: &Arc<Statement>, server: &mut ServerState) {
+        self.note_sequence(statement.traits, server);
+        if !statement.is_plain() {
+            self.names().portals.insert(portal.into(), Arc::clone(statement));
+        } else if let Some(names) = self.names.as_mut().filter(|names| !names.portals.is_empty()) {
+            names.portals.remove(portal);
+        }
+    }
+
+    /// Makes the server's unnamed statement the client's.
+    fn ensure_unnamed(&mut self, server: &mut ServerState, to_server: &mut Vec<u8>) {
+        match &self.unnamed {
+            Some(statement) if statement.id == server.unnamed => {}
+            Some(statement) => {
+                let undo = Undo::Unnamed { before: Some(Arc::clone(statement)), server: server.unnamed };
+                server.unnamed = statement.id;
+                let mut entry = Expected::own(Kind::Parse);
+                entry.undo = Some(Box::new(undo));
+                server.expected.push_back(entry);
+                write::parse(to_server, b"", &statement.sql, &statement.tail);
+            }
+            None if server.unnamed != 0 => {
+                server.unnamed = 0;
+                own(server, Kind::Close);
+                write::close(to_server, b'S', b"");
+            }
+            None => {}
+        }
+    }
+
+    /// Makes sure that the server has `statement`, which the client calls `name`, prepared.
+    fn ensure(
+        &mut self,
+        statement: &Arc<Statement>,
+        name: &[u8],
+        server: &mut ServerState,
+        to_server: &mut Vec<u8>,
+    ) {
+        if statement.origin == Origin::Sql {
+            self.materialise(name, server, to_server, false);
+            return;
+        }
+        if server.prepared.touch(statement.id) {
+            return;
+        }
+        server.prepared.insert(statement.id, &statement.server_name);
+        let mut entry = Expected::own(Kind::Parse);
+        entry.undo = Some(Box::new(Undo::Prepared(statement.id)));
+        server.expected.push_back(entry);
+        write::parse(to_server, &statement.server_name, &statement.sql, &statement.tail);
+    }
+
+    /// Makes `name`, as SQL says it, mean on the server what it means to the client: its statement of
+    /// that name, or none. `alone`: a Query follows, so that what is sent here needs a Sync of its own.
+    pub(super) fn materialise(
+        &mut self,
+        name: &[u8],
+        server: &mut ServerState,
+        to_server: &mut Vec<u8>,
+        alone: bool,
+    ) {
+        let wanted = self.statement(name).cloned();
+        let there = server.named.get(name).copied();
+        if wanted.as_ref().map(|statement| statement.id) == there {
+            return;
+        }
+        if there.is_some() {
+            server.named.remove(name);
+            own(server, Kind::Close);
+            write::close(to_server, b'S', name);
+        }
+        if let Some(statement) = wanted {
+            server.named.insert(name.into(), statement.id);
+            match statement.origin {
+                Origin::Protocol => {
+                    own_named(server, Kind::Parse, name);
+                    write::parse(to_server, name, &statement.sql, &statement.tail);
+                }
+                Origin::Sql => run_utility(&statement.sql, name, server, to_server),
+            }
+        }
+        if alone {
+            own(server, Kind::Sync);
+            write::sync(to_server);
+        }
+    }
+
+    /// Makes the server's list of prepared statements exactly the client's.
+    pub(super) fn materialise_all(&mut self, server: &mut ServerState, to_server: &mut Vec<u8>) {
+        let Some(()) = (server.status != TransactionStatus::Failed).then_some(()) else { return };
+        let mine: Vec<Box<[u8]>> =
+            self.names.as_ref().map(|names| names.statements.keys().cloned().collect()).unwrap_or_default();
+        if server.prepared.is_empty() && server.named.len() <= mine.len() {
+            let strangers = server.named.keys().any(|name| !mine.contains(name));
+            if !strangers && mine.iter().all(|name| server.named.contains_key(name)) {
+                return;
+            }
+        }
+        server.prepared.clear();
+        server.named.clear();
+        run_utility(b"DEALLOCATE ALL", b"", server, to_server);
+        for name in mine {
+            self.materialise(&name, server, to_server, false);
+        }
+        own(server, Kind::Sync);
+        write::sync(to_server);
+    }
+}
+
+/// Runs a utility statement by messages of its own names, which fit between any others.
+pub(super) fn run_utility(sql: &[u8], name: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
+    own_named(server, Kind::Parse, name);
+    write::parse(to_server, TEMPORARY, sql, &[0, 0]);
+    own(server, Kind::Bind);
+    write_bind(to_server, TEMPORARY, TEMPORARY, &[0, 0, 0, 0, 0, 0]);
+    own(server, Kind::Execute);
+    write::message(to_server, frontend::EXECUTE, |b| {
+        write::cstr(b, TEMPORARY);
+        b.extend_from_slice(&[0; 4]);
+    });
+    own(server, Kind::Close);
+    write::close(to_server, b'P', TEMPORARY);
+    own(server, Kind::Close);
+    write::close(to_server, b'S', TEMPORARY);
+}
+
+fn write_bind(out: &mut Vec<u8>, portal: &[u8], statement: &[u8], rest: &[u8]) {
+    write::message(out, frontend::BIND, |b| {
+        write::cstr(b, portal);
+        write::cstr(b, statement);
+        b.extend_from_slice(rest);
+    });
+}
+
+fn forward(kind: Kind, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
+    server.expected.push_back(Expected::client(kind));
+    to_server.extend_from_slice(frame);
+}
+
+fn push(server: &mut ServerState, kind: Kind, undo: Option<Undo>, on_error: Option<OnError>) {
+    server.expected.push_back(Expected {
+        kind,
+        audience: Audience::Client,
+        outcomes: None,
+        undo: undo.map(Box::new),
+        on_error,
+    });
+}
+
+fn own(server: &mut ServerState, kind: Kind) {
+    server.expected.push_back(Expected::own(kind));
+}
+
+fn own_named(server: &mut ServerState, kind: Kind, name: &[u8]) {
+    let mut entry = Expected::own(kind);
+    if !name.is_empty() {
+        entry.undo = Some(Box::new(Undo::Named(name.into())));
+    }
+    server.expected.push_back(entry);
+}
+
+fn make_room(server: &mut ServerState, tools: &Tools<'_>, to_server: &mut Vec<u8>) {
+    while let Some(name) = server.prepared.evict(tools.prepared_statements_max) {
+        own(server, Kind::Close);
+        write::close(to_server, b'S', &name);
+    }
+}
+
+/// The statement that a Parse makes; `tools.scanned` holds what the lexer found.
+fn make(id: u64, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> Statement {
+    let mut statement = Statement {
+        id,
+        server_name: format!("__howdah_{id:x}").into_bytes().into(),
+        sql: sql.into(),
+        tail: tail.into(),
+        origin: Origin::Protocol,
+        outcome: Outcome::Nothing,
+        pins: super::Pins::default(),
+        refers_to: Vec::new(),
+        traits: super::statements::Traits::default(),
+        is_proven: AtomicBool::new(false),
+    };
+    // More than one statement is an error in the extended protocol; the first is all there can be.
+    let first = tools.scanned.iter().next();
+    statement.traits.advances_sequence = first.is_some_and(describe::may_advance_sequence);
+    if let Some(first) = first.filter(|one| !describe::is_plain(one, tools.hidden)) {
+        let described = describe::describe(sql, first, scs, tools.hidden);
+        statement.outcome = described.outcome;
+        statement.pins = described.pins;
+        statement.refers_to = described.refers_to;
+        statement.traits = described.traits;
+    }
+    statement
+}

@@ -1,0 +1,96 @@
+//! What Howdah knows of the session on one server connection.
+
+use super::expected::{Expected, Kind};
+use super::params::Parameters;
+use super::settings::Settings;
+use super::statements::PreparedSet;
+use crate::protocol::TransactionStatus;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// A COPY on a server connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Copy {
+    /// None.
+    #[default]
+    None,
+    /// The server takes CopyData.
+    In,
+}
+
+/// The state of one server connection's session, as far as it matters to the next client.
+#[derive(Debug)]
+pub struct ServerState {
+    /// As of the last ReadyForQuery.
+    pub status: TransactionStatus,
+    /// Settings that differ from a fresh connection's.
+    pub settings: Arc<Settings>,
+    /// Last reported values.
+    pub parameters: Arc<Parameters>,
+    /// Statements under Howdah's names.
+    pub prepared: PreparedSet,
+    /// Statements under names of clients', with the statement's id.
+    pub named: HashMap<Box<[u8]>, u64>,
+    /// Whose unnamed statement it holds: a statement's id, or 0.
+    pub unnamed: u64,
+    /// Replies owed.
+    pub expected: VecDeque<Expected>,
+    /// An error was reported since the last ReadyForQuery.
+    pub failed: bool,
+    /// After an error the server ignores messages until Sync, and that Sync was not sent yet.
+    pub skipping: bool,
+    /// COPY FROM STDIN in progress.
+    pub copy: Copy,
+    /// What a message of Howdah's own was answered with, when that was an error: the ErrorResponse's body.
+    pub own_error: Option<Box<[u8]>>,
+    /// The client that last advanced a sequence here; 0 is none.
+    pub sequence_owner: u64,
+}
+
+impl ServerState {
+    /// Right after login.
+    pub fn new(parameters: Arc<Parameters>) -> Self {
+        ServerState {
+            status: TransactionStatus::Idle,
+            settings: Arc::default(),
+            parameters,
+            prepared: PreparedSet::default(),
+            named: HashMap::new(),
+            unnamed: 0,
+            expected: VecDeque::new(),
+            failed: false,
+            skipping: false,
+            copy: Copy::None,
+            own_error: None,
+            sequence_owner: 0,
+        }
+    }
+
+    /// Whether it owes no reply and stands outside any transaction: another client may have it.
+    pub fn is_clean(&self) -> bool {
+        self.expected.is_empty()
+            && self.status == TransactionStatus::Idle
+            && !self.skipping
+            && self.copy == Copy::None
+    }
+
+    /// Whether it owes no reply, perhaps inside a transaction block.
+    pub fn is_quiet(&self) -> bool {
+        self.expected.is_empty() && !self.skipping
+    }
+
+    /// Whether the next answer in turn is Howdah's own to give.
+    pub fn owes_synthetic(&self) -> bool {
+        matches!(
+            self.expected.front(),
+            Some(Expected { kind: Kind::ParseDone | Kind::CloseDone | Kind::CopyEnd, .. })
+        )
+    }
+
+    /// Gives back the queue's memory when a long pipeline made it large.
+    pub fn shrink(&mut self) {
+        if self.expected.capacity() > 64 {
+            self.expected.shrink_to(16);
+        }
+    }
+}

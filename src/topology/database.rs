@@ -1,0 +1,195 @@
+//! A database of a cluster as one user sees it: the pools to its shards, and what was learnt of it.
+
+use crate::backend::ServerConnection;
+use crate::backend::query::{self, QueryError};
+use crate::error::SqlError;
+use crate::ids::ShardId;
+use crate::pool::{CheckoutError, ConnectFailed, ServerPool};
+use crate::rules::Rules;
+use crate::session::describe::{HiddenState, mentions_session_state};
+use crate::session::params::Parameters;
+use crate::session::settings::Settings;
+use crate::session::{Pooling, Shared};
+use crate::sqlstate;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+/// Counters of one database, since the start.
+#[derive(Debug, Default)]
+pub struct DatabaseStats {
+    /// Transactions.
+    pub transactions: AtomicU64,
+    /// Statements or pipelines answered.
+    pub queries: AtomicU64,
+    /// Bytes from clients.
+    pub received_bytes: AtomicU64,
+    /// Bytes to clients.
+    pub sent_bytes: AtomicU64,
+    /// Time with a server connection, in microseconds.
+    pub query_us: AtomicU64,
+    /// Time waiting for a server connection, in microseconds.
+    pub wait_us: AtomicU64,
+}
+
+/// What a client is told at login under given startup settings.
+pub type Prepared = Arc<Parameters>;
+
+/// One cluster's database, for one user.
+#[derive(Debug)]
+pub struct Database {
+    /// The name clients connect to.
+    pub name: Box<str>,
+    /// The user.
+    pub user: Box<str>,
+    /// Statements are shared among clients of equal keys.
+    pub key: u64,
+    /// When connections go back.
+    pub pooling: Pooling,
+    /// One pool per shard, in order of shard id.
+    pub pools: Vec<Arc<ServerPool>>,
+    /// The sharding rules.
+    pub rules: Arc<Rules>,
+    /// How many statements a server connection keeps prepared.
+    pub prepared_statements_max: usize,
+    /// Counters.
+    pub stats: DatabaseStats,
+    welcomes: Mutex<HashMap<usize, (Arc<Settings>, Prepared)>>,
+    hidden: RwLock<Arc<HiddenState>>,
+    /// The schema epoch as of which `hidden` was read, plus one; 0 is never.
+    hidden_epoch: AtomicU64,
+}
+
+/// Everything a database is made of that does not change.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub name: Box<str>,
+    pub user: Box<str>,
+    pub key: u64,
+    pub pooling: Pooling,
+    pub pools: Vec<Arc<ServerPool>>,
+    pub rules: Arc<Rules>,
+    pub prepared_statements_max: usize,
+}
+
+/// User-defined functions and what triggers call, to be searched for code that sets session state.
+const HIDDEN_SQL: &str = "SELECT p.proname, coalesce(p.prosrc, '') || ' ' || coalesce(pg_get_function_sqlbody(p.oid), ''), \
+     EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = p.oid AND NOT t.tgisinternal), l.lanname \
+     FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace \
+     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND l.lanname NOT IN ('c', 'internal') \
+     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e')";
+
+impl Database {
+    pub(super) fn new(parts: Parts) -> Self {
+        Database {
+            name: parts.name,
+            user: parts.user,
+            key: parts.key,
+            pooling: parts.pooling,
+            pools: parts.pools,
+            rules: parts.rules,
+            prepared_statements_max: parts.prepared_statements_max,
+            stats: DatabaseStats::default(),
+            welcomes: Mutex::default(),
+            hidden: RwLock::default(),
+            hidden_epoch: AtomicU64::new(0),
+        }
+    }
+
+    /// The pool of a shard.
+    pub fn pool(&self, shard: ShardId) -> Option<&Arc<ServerPool>> {
+        self.pools.get(shard.index())
+    }
+
+    /// Whether any of its pools was replaced: it is to be looked up again.
+    pub fn is_retired(&self) -> bool {
+        self.pools.iter().any(|pool| pool.is_retired())
+    }
+
+    /// What a client with these startup settings is told, if one was told before.
+    pub fn welcome(&self, startup: &Arc<Settings>) -> Option<Prepared> {
+        let welcomes = self.welcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = Arc::as_ptr(startup).addr();
+        welcomes.get(&key).filter(|(known, _)| Arc::ptr_eq(known, startup)).map(|(_, told)| Arc::clone(told))
+    }
+
+    /// Remembers what a client with these startup settings is told.
+    pub fn remember_welcome(&self, startup: &Arc<Settings>, told: &Prepared) {
+        let mut welcomes = self.welcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        if welcomes.len() > 1000 {
+            welcomes.clear();
+        }
+        welcomes.insert(Arc::as_ptr(startup).addr(), (Arc::clone(startup), Arc::clone(told)));
+    }
+
+    /// Defaults of roles or databases changed: connections log in again before they are used.
+    pub fn defaults_changed(&self) {
+        self.welcomes.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        for pool in &self.pools {
+            pool.close_all();
+        }
+    }
+
+    /// Code in the database that leaves marks on sessions, as last read.
+    pub fn hidden(&self) -> Arc<HiddenState> {
+        Arc::clone(&self.hidden.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether [`Self::hidden`] is as of the schema's present epoch.
+    pub fn knows_hidden(&self, shared: &Shared) -> bool {
+        self.hidden_epoch.load(Ordering::Relaxed) == shared.statements.epoch() + 1
+    }
+
+    /// Reads the code in the database on a connection that nobody uses at the moment.
+    ///
+    /// # Errors
+    /// The connection's; the server refusing counts as knowing nothing.
+    pub async fn learn_hidden(
+        &self,
+        connection: &mut ServerConnection,
+        shared: &Shared,
+    ) -> Result<(), QueryError> {
+        let epoch = shared.statements.epoch();
+        let rows = match query::query(connection, HIDDEN_SQL, Duration::from_secs(10)).await {
+            Err(QueryError::Server { message, .. }) => {
+                tracing::warn!(database = %self.name, %message, "cannot read the database's functions");
+                Vec::new()
+            }
+            other => other?,
+        };
+        let mut hidden = HiddenState::default();
+        for row in rows {
+            let [Some(name), Some(source), Some(in_trigger), Some(language)] = row.as_slice() else {
+                continue;
+            };
+            let is_known = matches!(language.as_str(), "sql" | "plpgsql");
+            if is_known && !mentions_session_state(source.as_bytes()) {
+                continue;
+            }
+            hidden.in_triggers |= in_trigger == "t";
+            hidden.functions.push(name.to_ascii_lowercase().into());
+        }
+        *self.hidden.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(hidden);
+        self.hidden_epoch.store(epoch + 1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// What a client is told when no connection could be had.
+pub fn checkout_error(error: &CheckoutError, shard: &str) -> SqlError {
+    match error {
+        CheckoutError::Timeout | CheckoutError::QueueFull => {
+            SqlError::new(sqlstate::TOO_MANY_CONNECTIONS, error.to_string())
+                .with_detail(format!("All connections of the pool to shard \"{shard}\" are in use."))
+                .with_hint("Raise the pool's size or queue_timeout, or end transactions sooner.")
+        }
+        CheckoutError::Retired => {
+            SqlError::new(sqlstate::CANNOT_CONNECT_NOW, "the configuration changed: try again")
+        }
+        CheckoutError::Connect(ConnectFailed::Full) => {
+            SqlError::new(sqlstate::TOO_MANY_CONNECTIONS, error.to_string())
+        }
+        CheckoutError::Connect(ConnectFailed::Connect(error)) => error.to_sql_error(shard),
+    }
+}

@@ -1,0 +1,205 @@
+//! Finds the database, with its pools, for a name and a user.
+
+use super::database::{Database, Parts};
+use crate::auth::{ScramKeys, Secret};
+use crate::backend::connect::{Credential, Login, Target};
+use crate::error::SqlError;
+use crate::pool::{PoolOptions, ServerPool};
+use crate::rules::Rules;
+use crate::session::{Pooling, Shared};
+use crate::sqlstate;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A shard of a cluster.
+#[derive(Clone, Debug)]
+pub struct ShardSettings {
+    /// Its name.
+    pub name: String,
+    /// Its primary.
+    pub target: Target,
+    /// The database there; `None`: the name the client asked for.
+    pub database: Option<String>,
+}
+
+/// A cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterSettings {
+    /// The database name clients use; `*` is any.
+    pub name: String,
+    /// When connections go back.
+    pub pooling: Pooling,
+    /// Its shards, in order of shard id.
+    pub shards: Vec<ShardSettings>,
+    /// Sharding rules.
+    pub rules: Arc<Rules>,
+    /// Pools.
+    pub pool: PoolOptions,
+    /// How many statements a server connection keeps prepared.
+    pub prepared_statements_max: usize,
+    /// Changes with everything above: pools of another fingerprint are replaced.
+    pub fingerprint: String,
+}
+
+/// How a user logs in at the shards.
+#[derive(Clone, Debug, Default)]
+pub struct UserCredential {
+    /// A configured password.
+    pub password: Option<Secret>,
+    /// Instead of the cluster's pool size.
+    pub pool_size: Option<u32>,
+    /// Instead of the cluster's pooling.
+    pub pooling: Option<Pooling>,
+}
+
+/// All clusters and users, and the pools made so far.
+#[derive(Debug)]
+pub struct Directory {
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+    next_key: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    clusters: HashMap<String, Arc<ClusterSettings>>,
+    users: HashMap<String, UserCredential>,
+    databases: HashMap<(String, String), Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    database: Arc<Database>,
+    fingerprint: String,
+    keys: Option<ScramKeys>,
+}
+
+/// One database and its pools, for SHOW.
+pub type PoolOverview = Vec<Arc<Database>>;
+
+impl Directory {
+    /// With no cluster yet.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Directory { shared, state: Mutex::default(), next_key: AtomicU64::new(1) }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes new settings; databases whose settings changed get new pools.
+    pub fn configure(&self, clusters: Vec<ClusterSettings>, users: HashMap<String, UserCredential>) {
+        let mut state = self.lock();
+        state.clusters =
+            clusters.into_iter().map(|cluster| (cluster.name.clone(), Arc::new(cluster))).collect();
+        state.users = users;
+        let State { clusters, users, databases } = &mut *state;
+        databases.retain(|(name, user), entry| {
+            let cluster = clusters.get(name).or_else(|| clusters.get("*"));
+            let keep =
+                cluster.is_some_and(|cluster| fingerprint(cluster, users.get(user)) == entry.fingerprint);
+            if !keep {
+                for pool in &entry.database.pools {
+                    pool.retire();
+                }
+            }
+            keep
+        });
+    }
+
+    /// All databases that were asked for.
+    pub fn databases(&self) -> PoolOverview {
+        let state = self.lock();
+        let mut list: Vec<_> = state.databases.values().map(|entry| Arc::clone(&entry.database)).collect();
+        list.sort_by(|a, b| (&a.name, &a.user).cmp(&(&b.name, &b.user)));
+        list
+    }
+
+    /// Whether a cluster of this name is configured.
+    pub fn has_cluster(&self, name: &str) -> bool {
+        let state = self.lock();
+        state.clusters.contains_key(name) || state.clusters.contains_key("*")
+    }
+
+    /// The database `name` for `user`; `keys` are those recovered from the client's proof, used where
+    /// no password is configured.
+    ///
+    /// # Errors
+    /// `3D000` where there is no such database.
+    pub fn resolve(
+        &self,
+        name: &str,
+        user: &str,
+        keys: Option<&ScramKeys>,
+    ) -> Result<Arc<Database>, SqlError> {
+        let mut state = self.lock();
+        let id = (name.to_owned(), user.to_owned());
+        if let Some(entry) = state.databases.get(&id) {
+            // A changed password means other keys, and other connections.
+            if keys.is_none() || entry.keys.is_none() || entry.keys.as_ref() == keys {
+                return Ok(Arc::clone(&entry.database));
+            }
+        }
+        let cluster =
+            state.clusters.get(name).or_else(|| state.clusters.get("*")).cloned().ok_or_else(|| {
+                SqlError::fatal(sqlstate::INVALID_CATALOG_NAME, format!("database \"{name}\" does not exist"))
+            })?;
+        let credential = state.users.get(user).cloned().unwrap_or_default();
+        let database = Arc::new(self.build(name, user, &cluster, &credential, keys));
+        let entry = Entry {
+            database: Arc::clone(&database),
+            fingerprint: fingerprint(&cluster, state.users.get(user)),
+            keys: if credential.password.is_some() { None } else { keys.cloned() },
+        };
+        if let Some(old) = state.databases.insert(id, entry) {
+            for pool in &old.database.pools {
+                pool.retire();
+            }
+        }
+        Ok(database)
+    }
+
+    fn build(
+        &self,
+        name: &str,
+        user: &str,
+        cluster: &ClusterSettings,
+        user_credential: &UserCredential,
+        keys: Option<&ScramKeys>,
+    ) -> Database {
+        let credential = match (&user_credential.password, keys) {
+            (Some(password), _) => Credential::Password(password.clone()),
+            (None, Some(keys)) => Credential::ScramKeys(keys.clone()),
+            (None, None) => Credential::None,
+        };
+        let mut options = cluster.pool;
+        options.size = user_credential.pool_size.unwrap_or(options.size);
+        let pools = cluster
+            .shards
+            .iter()
+            .map(|shard| {
+                let login = Login {
+                    user: user.into(),
+                    database: shard.database.as_deref().unwrap_or(name).into(),
+                    credential: credential.clone(),
+                };
+                ServerPool::new(&shard.name, shard.target.clone(), login, options, Arc::clone(&self.shared))
+            })
+            .collect();
+        Database::new(Parts {
+            name: name.into(),
+            user: user.into(),
+            key: self.next_key.fetch_add(1, Ordering::Relaxed),
+            pooling: user_credential.pooling.unwrap_or(cluster.pooling),
+            pools,
+            rules: Arc::clone(&cluster.rules),
+            prepared_statements_max: cluster.prepared_statements_max,
+        })
+    }
+}
+
+fn fingerprint(cluster: &ClusterSettings, user: Option<&UserCredential>) -> String {
+    let user = user.map(|user| (user.password.as_ref().map(Secret::expose), user.pool_size, user.pooling));
+    format!("{}\n{user:?}", cluster.fingerprint)
+}
