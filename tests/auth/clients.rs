@@ -1,7 +1,8 @@
 //! Howdah as the server of real clients: psql with TLS, SCRAM, channel binding and certificates.
 
 use crate::fixture::{fixture, psql};
-use crate::front::{settings, start};
+use crate::front::{settings, settings_with_query, start};
+use howdah::backend::auth_query::DEFAULT_QUERY;
 use howdah::frontend::handshake::{HandshakeError, handshake};
 use howdah::net::stream::Stream;
 use rustls::pki_types::ServerName;
@@ -48,6 +49,19 @@ async fn scram_passes_through_to_the_server() {
     assert_told(ask(port, "user=nobody", "pen").await, &format!("FATAL:  {refusal} \"nobody\""));
     let Some(Err(HandshakeError::Refused { error, user, .. })) = ends.recv().await else { panic!() };
     assert_eq!((error.code.as_str(), user.as_deref()), ("28P01", Some("scram_user")));
+}
+
+#[tokio::test]
+async fn users_may_come_from_an_auth_query() {
+    let (port, _ends) = start(settings_with_query(DEFAULT_QUERY));
+    for user in ["scram_user", "md5_user"] {
+        let options = format!("user={user}");
+        assert_eq!(ask(port, &options, "pencil").await, Ok(format!("in as {user}")));
+        assert_told(ask(port, &options, "pen").await, "password authentication failed");
+    }
+    assert_told(ask(port, "user=nobody", "pen").await, "password authentication failed");
+    let (port, _ends) = start(settings_with_query("SELECT nothing FROM nowhere"));
+    assert_told(ask(port, "user=scram_user", "pencil").await, "FATAL:  authentication is not available");
 }
 
 #[tokio::test]

@@ -3,13 +3,15 @@
 use crate::fixture::{Fixture, fixture, login, password};
 use howdah::auth::Verifier;
 use howdah::auth::hba::HbaRule;
+use howdah::backend::auth_query::{AuthQuery, DEFAULT_QUERY};
 use howdah::backend::connect::{Connected, Credential, connect};
+use howdah::frontend::authenticate::{Lookup, UserSource};
 use howdah::frontend::handshake::{Authenticated, Handshake, HandshakeError, HandshakeSettings, handshake};
-use howdah::frontend::users::Users;
 use howdah::net::listen::Listener;
 use howdah::net::tls_client::TlsClient;
 use howdah::net::tls_server::{TlsServer, TlsServerFiles};
 use howdah::protocol::{TransactionStatus, write};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -26,14 +28,42 @@ const HBA: [&str; 8] = [
     "hostssl all plain_user all scram-sha-256",
 ];
 
+/// Users known beforehand, and the real server for everyone else.
+struct Users {
+    known: HashMap<String, Arc<Verifier>>,
+    auth_query: AuthQuery,
+}
+
+impl UserSource for Users {
+    fn lookup<'a>(&'a self, user: &'a str, _database: &'a str) -> Lookup<'a> {
+        match self.known.get(user) {
+            Some(verifier) => Lookup::Done(Some(verifier.clone())),
+            None => Lookup::Pending(Box::pin(async {
+                self.auth_query.lookup(user).await.map_err(|error| error.to_sql_error())
+            })),
+        }
+    }
+}
+
+/// Settings whose users come from an auth query of this text; all others as in [`settings`].
+pub fn settings_with_query(query: &str) -> HandshakeSettings {
+    let users = Users { known: HashMap::new(), auth_query: auth_query(query) };
+    HandshakeSettings { users: Arc::new(users), ..settings(None) }
+}
+
+fn auth_query(query: &str) -> AuthQuery {
+    let target = fixture().target(TlsClient::disabled());
+    AuthQuery::new(target, login("postgres", Credential::None), query, Duration::from_secs(60))
+}
+
 /// Settings with the verifiers of the real server, and TLS by the certificate of this name.
 pub fn settings(certificate: Option<&str>) -> HandshakeSettings {
     let f = fixture();
-    let mut users = Users::default();
-    for (user, stored) in &f.stored {
-        users.configured.insert((**user).into(), Arc::new(Verifier::parse(stored, [0; 16])));
-    }
-    users.configured.insert("plain_user".into(), Arc::new(Verifier::parse("pencil", [1; 16])));
+    let verifier = |stored: &str| Arc::new(Verifier::parse(stored, [1; 16]));
+    let mut known: HashMap<_, _> =
+        f.stored.iter().map(|(user, stored)| (user.clone(), verifier(stored))).collect();
+    known.insert("plain_user".to_owned(), verifier("pencil"));
+    let users = Users { known, auth_query: auth_query(DEFAULT_QUERY) };
     let tls = certificate.map(|name| {
         let files = TlsServerFiles {
             certificate: f.certificates.certificate(name),
