@@ -14,7 +14,7 @@ const MESSAGE_BYTES: std::ops::RangeInclusive<u32> = 16 << 10..=1 << 30;
 impl Context<'_> {
     pub(super) fn general(&mut self, raw: RawGeneral) -> General {
         if let Some(name) = &raw.cluster_name {
-            self.plain_name(name, "installation");
+            self.plain_name(name, "the installation");
         }
         let default = General::default();
         General {
