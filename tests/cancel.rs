@@ -196,7 +196,7 @@ fn among_many_clients_only_those_who_asked_are_cancelled() {
                 let mut wire = howdah.app();
                 for round in 0..15 {
                     let asked = (number + round) % 3 == 0;
-                    wire.send(&query(&format!("select {number}{round:02} from pg_sleep(0.01)")));
+                    wire.send(&query(&format!("select '{number}{round:02}' from pg_sleep(0.01)")));
                     if asked {
                         wire.cancel();
                     }

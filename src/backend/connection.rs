@@ -86,6 +86,7 @@ pub struct ServerConnection {
     pub idle_since: Instant,
     /// The pool's generation it was opened under.
     pub generation: u64,
+    shared: Arc<Shared>,
     broken: bool,
     permit: Option<OpenPermit>,
     /// Lives as long as this: the pool knows by it which connections are open.
@@ -94,7 +95,7 @@ pub struct ServerConnection {
 
 impl ServerConnection {
     /// Takes over a connection after login.
-    pub fn new(connected: Connected, shared: &Shared, generation: u64, permit: OpenPermit) -> Self {
+    pub fn new(connected: Connected, shared: &Arc<Shared>, generation: u64, permit: OpenPermit) -> Self {
         let parameters = shared.parameters.intern(Parameters::from_login(connected.parameters));
         let now = Instant::now();
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
@@ -121,10 +122,16 @@ impl ServerConnection {
             connected_at: now,
             idle_since: now,
             generation,
+            shared: Arc::clone(shared),
             broken: false,
             permit: Some(permit),
             info,
         }
+    }
+
+    /// The server reported a parameter while no client's session listened.
+    pub fn note_parameter(&mut self, name: &[u8], value: &[u8]) {
+        self.state.parameters = self.shared.parameters.intern(self.state.parameters.with(name, value));
     }
 
     /// What SHOW tells of it.

@@ -130,7 +130,7 @@ impl Session {
         to_server: &mut Vec<u8>,
     ) {
         self.ensure(known, name, server, to_server);
-        let rename = OnError::Rename { from: known.server_name.clone(), to: name.into() };
+        let rename = OnError::Rename(name.into());
         push(server, Kind::Parse, None, Some(rename));
         write::parse(to_server, &known.server_name, sql, tail);
     }
@@ -158,7 +158,7 @@ impl Session {
         }
         let statement = self.statement(name).cloned();
         let Some(statement) = statement else {
-            let rename = OnError::Rename { from: MISSING.into(), to: name.into() };
+            let rename = OnError::Rename(name.into());
             push(server, Kind::Bind, None, Some(rename));
             write_bind(to_server, portal, MISSING, rest);
             return;
@@ -166,7 +166,7 @@ impl Session {
         make_room(server, tools, to_server);
         self.ensure(&statement, name, server, to_server);
         self.bound(portal, &statement, server);
-        push(server, Kind::Bind, None, None);
+        push(server, Kind::Bind, None, Some(OnError::Rename(name.into())));
         write_bind(to_server, portal, &statement.server_name, rest);
     }
 
@@ -195,11 +195,11 @@ impl Session {
             Some(statement) => {
                 make_room(server, tools, to_server);
                 self.ensure(&statement, name, server, to_server);
-                push(server, Kind::DescribeStatement, None, None);
+                push(server, Kind::DescribeStatement, None, Some(OnError::Rename(name.into())));
                 write::describe(to_server, b'S', &statement.server_name);
             }
             None => {
-                let rename = OnError::Rename { from: MISSING.into(), to: name.into() };
+                let rename = OnError::Rename(name.into());
                 push(server, Kind::DescribeStatement, None, Some(rename));
                 write::describe(to_server, b'S', MISSING);
             }
@@ -226,6 +226,7 @@ impl Session {
             return;
         }
         self.pins.insert(statement.pins);
+        self.forget_others_sequences(statement.traits, false, server, to_server);
         self.note_sequence(statement.traits, server);
         if statement.traits.lists_prepared {
             self.materialise_all(server, to_server);
@@ -394,7 +395,7 @@ impl Session {
 }
 
 /// Runs a utility statement by messages of its own names, which fit between any others.
-fn run_utility(sql: &[u8], name: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
+pub(super) fn run_utility(sql: &[u8], name: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
     own_named(server, Kind::Parse, name);
     write::parse(to_server, TEMPORARY, sql, &[0, 0]);
     own(server, Kind::Bind);
@@ -429,7 +430,7 @@ fn push(server: &mut ServerState, kind: Kind, undo: Option<Undo>, on_error: Opti
         audience: Audience::Client,
         outcomes: None,
         undo: undo.map(Box::new),
-        on_error: on_error.map(Box::new),
+        on_error,
     });
 }
 

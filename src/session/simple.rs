@@ -53,6 +53,7 @@ impl Session {
         let mut outcomes = Outcomes { list: Vec::new(), done: 0, visible: described.len() };
         for one in described {
             self.pins.insert(one.pins);
+            self.forget_others_sequences(one.traits, true, server, to_server);
             self.note_sequence(one.traits, server);
             if one.traits.lists_prepared {
                 self.materialise_all(server, to_server);

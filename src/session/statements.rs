@@ -13,6 +13,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+/// What the servers' names of prepared statements begin with; letters and digits follow.
+pub const NAME_PREFIX: &[u8] = b"__howdah_";
+
 /// The name, in a Parse's reply, of a statement that does not exist on any server.
 pub const MISSING: &[u8] = b"__howdah_missing";
 

@@ -176,7 +176,9 @@ keywords! {
     OR = b"or", REPLACE = b"replace",
     FUNCTION = b"function", INTO = b"into", AS = b"as", FOR = b"for", ON = b"on", SHARE = b"share",
     NO = b"no", KEY = b"key", HOLD = b"hold", HOWDAH = b"howdah", ATOMIC = b"atomic", OFF = b"off",
-    FALSE = b"false", CURRVAL = b"currval", LASTVAL = b"lastval", NEXTVAL = b"nextval",
+    FALSE = b"false", LIMIT = b"limit", OFFSET = b"offset", BY = b"by", ARRAY = b"array", DISTINCT = b"distinct",
+    AND = b"and", NOT = b"not", LIKE = b"like", ILIKE = b"ilike", THEN = b"then", ELSE = b"else", WHEN = b"when",
+    CASE = b"case", BETWEEN = b"between", WHERE = b"where", IN = b"in", ANY = b"any", SOME = b"some", CURRVAL = b"currval", LASTVAL = b"lastval", NEXTVAL = b"nextval",
     SETVAL = b"setval", SETSEED = b"setseed", CROSSTAB = b"crosstab",
     // An underscore packs as 0x7f.
     TS_STAT = b"ts\x7fstat", PG_TEMP = b"pg\x7ftemp",

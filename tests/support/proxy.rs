@@ -17,6 +17,7 @@ pub struct Howdah {
     pub file: PathBuf,
     log: PathBuf,
     child: Child,
+    may_end: bool,
 }
 
 impl Howdah {
@@ -31,7 +32,7 @@ impl Howdah {
         std::fs::write(&file, config.text(port)).unwrap();
         let log = dir.join("log");
         let child = spawn(&file, &log);
-        let mut howdah = Howdah { port, file, log, child };
+        let mut howdah = Howdah { port, file, log, child, may_end: false };
         howdah.wait();
         howdah
     }
@@ -66,6 +67,16 @@ impl Howdah {
     /// Whether the process runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits until it ends of its own accord, without an error.
+    ///
+    /// # Panics
+    /// Where it does not within `seconds`, or exits with an error.
+    pub fn ends_by_itself(&mut self, seconds: u64) {
+        self.may_end = true;
+        super::eventually("howdah ends", seconds, || !self.is_running());
+        assert!(self.child.wait().unwrap().success(), "howdah ended with an error:\n{}", self.log());
     }
 
     fn wait(&mut self) {
@@ -117,6 +128,6 @@ impl Drop for Howdah {
             return;
         }
         assert!(!log.contains("panicked"), "howdah panicked:\n{log}");
-        assert!(was_running, "howdah had ended before the test did:\n{log}");
+        assert!(was_running || self.may_end, "howdah had ended before the test did:\n{log}");
     }
 }
