@@ -169,6 +169,8 @@ fn several_commands_in_one_message_and_none_of_a_wrong_one() {
     let mut admin = howdah.admin();
     let reply = admin.run("show version; SELECT 1; begin; commit; SET x = 1; /* nothing */;");
     assert_eq!(reply.tags(), ["SHOW", "SELECT 1", "BEGIN", "COMMIT", "SET"]);
+    let reset = admin.run("SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;");
+    assert_eq!(reset.tags(), ["SELECT 1", "CLOSE CURSOR ALL", "UNLISTEN", "RESET"]);
     assert_eq!(admin.run(";").shape(), howdah.app().run(";").shape());
     let reply = admin.query("PAUSE; frobnicate");
     assert_eq!(reply.sqlstate().as_deref(), Some("42601"));
