@@ -350,9 +350,14 @@ fn reload_tells_what_changed_and_refuses_a_file_with_errors() {
 #[test]
 fn config_shows_no_secret() {
     let howdah = Howdah::start(&config().user("name = \"keeper\"\npassword = \"literal:open sesame\""));
-    let reply = howdah.admin().run("show config");
-    assert!(reply.rows().iter().flatten().flatten().all(|cell| !cell.contains("sesame")));
-    assert!(reply.rows().iter().any(|row| row[0].as_deref() == Some("general.client_limit")));
+    let rows = show(&mut howdah.admin(), "CONFIG");
+    assert!(rows.iter().all(|row| !row["value"].contains("sesame")));
+    let value = |key: &str| rows.iter().find(|row| row["key"] == key).unwrap()["value"].clone();
+    assert_eq!(value("user.keeper.password"), "***");
+    assert_eq!(value("user.app.password"), "");
+    assert_eq!(value("general.client_limit"), "10000");
+    assert_eq!(value("hba.0"), "host all all 127.0.0.1/32 trust");
+    assert_eq!(value("cluster.app.shard.s0.database"), "app");
 }
 
 #[test]
