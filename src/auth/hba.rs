@@ -312,3 +312,6 @@ impl HbaRule {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

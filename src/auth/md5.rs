@@ -59,3 +59,44 @@ fn hex_md5(a: &[u8], b: &[u8]) -> [u8; 32] {
     }
     hex
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made by `CREATE ROLE m PASSWORD 'pencil'` under `password_encryption = md5`.
+    const STORED: &str = "md58bbf3f45673bf67d02e4214911f3417f";
+
+    #[test]
+    fn hash_is_the_one_that_postgres_stores() {
+        let hash = Md5Hash::parse(STORED).unwrap();
+        assert_eq!(hash, Md5Hash::from_password("m", b"pencil"));
+        assert!(hash.accepts_password("m", b"pencil"));
+        assert!(!hash.accepts_password("m", b"pen"));
+        assert!(!hash.accepts_password("n", b"pencil"));
+        assert_eq!(format!("{hash:?}"), "Md5Hash(***)");
+    }
+
+    #[test]
+    fn only_the_answer_to_the_same_salt_is_accepted() {
+        let hash = Md5Hash::parse(STORED).unwrap();
+        let response = hash.response([1, 2, 3, 4]);
+        assert_eq!(
+            postgres_protocol::authentication::md5_hash(b"m", b"pencil", [1, 2, 3, 4]).as_bytes(),
+            response
+        );
+        assert!(hash.accepts([1, 2, 3, 4], &response));
+        assert!(!hash.accepts([1, 2, 3, 5], &response));
+        assert!(!hash.accepts([1, 2, 3, 4], b""));
+        assert!(!hash.accepts([1, 2, 3, 4], STORED.as_bytes()));
+    }
+
+    #[test]
+    fn other_forms_are_not_read() {
+        for bad in ["", "md5", "8bbf3f45673bf67d02e4214911f3417f", &STORED.to_uppercase(), &STORED[..34]] {
+            assert_eq!(Md5Hash::parse(bad), None, "{bad}");
+        }
+        assert_eq!(Md5Hash::parse(&format!("{STORED}0")), None);
+        assert_eq!(Md5Hash::parse(&STORED.replace("417f", "417g")), None);
+    }
+}

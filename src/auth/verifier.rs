@@ -54,3 +54,21 @@ impl Verifier {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stored_form_tells_its_kind() {
+        let scram = ScramVerifier::from_password(b"pencil", b"salt", 2);
+        assert!(matches!(Verifier::parse(&scram.to_stored(), [0; 16]), Verifier::Scram(v) if v == scram));
+        let md5 = Verifier::parse("md58bbf3f45673bf67d02e4214911f3417f", [0; 16]);
+        assert!(md5.scram().is_none() && md5.md5("m").is_some());
+        // What only looks like a hash is a password.
+        let plain = Verifier::parse("md5sum", [0; 16]);
+        assert_eq!(plain.md5("m"), Some(Md5Hash::from_password("m", b"md5sum")));
+        assert!(plain.scram().is_some_and(|scram| scram.check_password(b"md5sum").is_some()));
+        assert!(!format!("{plain:?}").contains("md5sum"));
+    }
+}

@@ -73,6 +73,13 @@ async fn exchange(connection: &mut ServerConnection) -> Result<Vec<Row>, QueryEr
                     }
                     return failure.map_or(Ok(rows), Err);
                 }
+                backend::PARAMETER_STATUS => {
+                    let mut reader = Reader::new(body);
+                    let (Ok(name), Ok(value)) = (reader.cstr(), reader.cstr()) else {
+                        return Err(QueryError::Lost);
+                    };
+                    connection.note_parameter(name, value);
+                }
                 _ => {}
             }
         }

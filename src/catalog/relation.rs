@@ -28,7 +28,7 @@ pub struct Relation {
     pub has_rules: bool,
     /// Triggers whose functions are neither IMMUTABLE nor trusted.
     pub triggers: Vec<Trigger>,
-    /// Each unique or exclusion index's plain columns.
+    /// Each unique or exclusion index's columns; an expression is an empty name.
     pub unique_keys: Vec<Vec<String>>,
     /// Foreign keys from it.
     pub foreign_keys: Vec<ForeignKey>,

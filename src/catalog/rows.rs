@@ -64,7 +64,8 @@ impl Builder {
             }
             "unique" => {
                 let key = (a?.parse().ok()?, b?.parse().ok()?);
-                self.unique.entry(key).or_default().extend(c.map(str::to_owned));
+                // An expression of the index comes as an empty name.
+                self.unique.entry(key).or_default().push(c.unwrap_or_default().to_owned());
             }
             "foreign" => self.foreign(a?, b?, c?, (d?, e?))?,
             "function" => self.function(b?, c?, d?, e?)?,

@@ -26,9 +26,8 @@ pub fn from_text(text: &[u8]) -> Int8Text {
         [b'+', rest @ ..] => (false, rest),
         rest => (false, rest),
     };
-    let is_unclear =
-        |byte: &u8| *byte >= 0x80 || matches!(byte, b'_' | b'x' | b'X' | b'o' | b'O' | b'b' | b'B');
-    if text.iter().any(is_unclear) {
+    let is_based = matches!(digits, [b'0', b'x' | b'X' | b'o' | b'O' | b'b' | b'B', ..]);
+    if is_based || text.iter().any(|byte| *byte >= 0x80 || *byte == b'_') {
         return Int8Text::Unclear;
     }
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {

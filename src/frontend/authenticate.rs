@@ -10,7 +10,7 @@ use crate::auth::{ScramKeys, Verifier};
 use crate::error::SqlError;
 use crate::net::certificate::common_name;
 use crate::net::stream::Stream;
-use crate::protocol::read::Reader;
+use crate::protocol::read::{Malformed, Reader};
 use crate::protocol::{frame, frontend, write};
 use crate::sqlstate;
 use std::future::Future;
@@ -257,15 +257,14 @@ impl Attempt<'_> {
 
 /// Reads SASLInitialResponse: the mechanism, and the first message if there is one.
 fn read_sasl_initial(body: &[u8]) -> Result<(&[u8], Option<&[u8]>), SqlError> {
-    let malformed = |_| SqlError::protocol("invalid message format");
+    let cut_off = |_: Malformed| SqlError::protocol("insufficient data left in message");
     let mut reader = Reader::new(body);
-    let mechanism = reader.cstr().map_err(malformed)?;
-    let message = match reader.i32().map_err(malformed)? {
+    let mechanism = reader.cstr().map_err(|_: Malformed| SqlError::protocol("invalid string in message"))?;
+    let message = match reader.i32().map_err(cut_off)? {
         -1 => None,
         len => {
-            let len =
-                usize::try_from(len).map_err(|_negative| SqlError::protocol("invalid message format"))?;
-            Some(reader.bytes(len).map_err(malformed)?)
+            let len = usize::try_from(len).map_err(|_negative| cut_off(Malformed))?;
+            Some(reader.bytes(len).map_err(cut_off)?)
         }
     };
     if reader.is_empty() {

@@ -62,6 +62,8 @@ pub(super) struct Client {
     pub(super) received_bytes: usize,
     /// When the present statement or pipeline began.
     pub(super) began: Option<Instant>,
+    /// The client said goodbye: what it asked for before is still answered.
+    pub(super) is_leaving: bool,
     /// CopyData's bytes that are to be passed on without waiting for the whole message.
     pub(super) copy_passing: usize,
 }
@@ -70,8 +72,13 @@ impl Client {
     /// Serves the client until it leaves.
     pub(super) async fn serve(&mut self) -> End {
         loop {
-            if let Err(end) = self.process_input().await {
+            if !self.is_leaving
+                && let Err(end) = self.process_input().await
+            {
                 return end;
+            }
+            if self.is_leaving && self.out.is_empty() && self.is_quiet() {
+                return End::Gone;
             }
             match self.next_event().await {
                 Ok(Event::Input) => {}
@@ -270,7 +277,11 @@ impl Client {
                 break;
             }
             match tag {
-                frontend::TERMINATE => return Err(End::Gone),
+                frontend::TERMINATE if !self.is_copying_in() => {
+                    self.is_leaving = true;
+                    self.consumed = self.input.len();
+                    return Ok(());
+                }
                 _ if self.answers_alone(tag)? => {}
                 _ => {
                     if !self.ensure_server(tag).await? {
@@ -289,6 +300,17 @@ impl Client {
             self.consumed = 0;
         }
         Ok(())
+    }
+
+    fn is_copying_in(&mut self) -> bool {
+        let connection = self.lease.as_mut().and_then(|lease| lease.connection());
+        connection.is_some_and(|connection| connection.state.copy == Copy::In)
+    }
+
+    /// Whether no answer is owed.
+    fn is_quiet(&mut self) -> bool {
+        let connection = self.lease.as_mut().and_then(|lease| lease.connection());
+        connection.is_none_or(|connection| connection.state.is_quiet())
     }
 
     fn is_congested(&mut self) -> bool {
@@ -337,6 +359,10 @@ impl Client {
             _ if self.session.is_skipping() => Ok(true),
             // As Postgres: what is left of a COPY that failed is ignored.
             frontend::FLUSH | frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL => Ok(true),
+            frontend::PARSE if self.parse_alone() => {
+                write::message(&mut self.out, crate::protocol::backend::PARSE_COMPLETE, |_| ());
+                Ok(true)
+            }
             frontend::QUERY
             | frontend::PARSE
             | frontend::BIND
@@ -346,6 +372,24 @@ impl Client {
             | frontend::FUNCTION_CALL => Ok(false),
             _ => Err(SqlError::protocol(format!("invalid frontend message type {tag}")).into()),
         }
+    }
+
+    /// Whether the Parse that comes next can be answered without a server.
+    fn parse_alone(&mut self) -> bool {
+        let Client { input, consumed, session, service, database, .. } = self;
+        let rest = input.get(*consumed..).unwrap_or_default();
+        let Ok(Some(header)) = frame::header(rest) else { return false };
+        let bytes = rest.get(..header.frame_len).unwrap_or_default();
+        let hidden = database.hidden();
+        with_scratch(|scratch| {
+            let mut tools = Tools {
+                shared: &service.shared,
+                scanned: &mut scratch.scanned,
+                hidden: &hidden,
+                prepared_statements_max: database.prepared_statements_max,
+            };
+            session.parse_without_server(bytes, &mut tools)
+        })
     }
 
     /// Hands a message to the session, for the server.

@@ -9,6 +9,7 @@ use crate::net::stream::Stream;
 use crate::protocol::{TransactionStatus, write};
 use crate::session::Session;
 use crate::session::settings::Settings;
+use crate::sql::settings::{SettingValue, replay_sql};
 use crate::sqlstate;
 use crate::topology::Database;
 use std::future::Future;
@@ -153,6 +154,7 @@ async fn log_in(
         sent_bytes: 0,
         received_bytes: 0,
         began: None,
+        is_leaving: false,
         copy_passing: 0,
     });
     match told {
@@ -259,10 +261,16 @@ fn check_limits(service: &Service, limits: &Limits, user: &str, database: &str) 
 /// The settings of a startup packet, each as a statement that sets it as the packet does.
 fn startup_settings(client: &Authenticated) -> Result<Settings, SqlError> {
     let mut settings = Settings::default();
+    // As Postgres: the command line's first, then the packet's own.
+    if let Some(options) = client.parameters.get("options") {
+        for (name, value) in command_line_options(options)? {
+            settings = add(settings, &name, &value);
+        }
+    }
     for (name, value) in client.parameters.iter() {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         match name.as_str() {
-            "user" | "database" => {}
+            "user" | "database" | "options" => {}
             "replication" => {
                 if !matches!(value, b"false" | b"off" | b"no" | b"0") {
                     return Err(SqlError::fatal(
@@ -272,26 +280,18 @@ fn startup_settings(client: &Authenticated) -> Result<Settings, SqlError> {
                     .with_hint("Connect to the shard itself."));
                 }
             }
-            "options" => {
-                for (name, value) in command_line_options(value)? {
-                    settings = settings.with(&name, &set_config_sql(&name, &value));
-                }
-            }
             _ if name.starts_with("_pq_.") => {}
-            _ => settings = settings.with(&name, &set_config_sql(&name, value)),
+            _ => settings = add(settings, &name, value),
         }
     }
     Ok(settings)
 }
 
-/// `set_config` reads its value as a startup packet's is read; SET would not for lists.
-fn set_config_sql(name: &str, value: &[u8]) -> Vec<u8> {
-    let mut sql = b"SELECT pg_catalog.set_config(".to_vec();
-    crate::sql::settings::quote_literal(&mut sql, name.as_bytes());
-    sql.extend_from_slice(b", ");
-    crate::sql::settings::quote_literal(&mut sql, value);
-    sql.extend_from_slice(b", false)");
-    sql
+/// Adds one; the same one again adds to it, since a DateStyle may come in parts.
+fn add(settings: Settings, name: &str, value: &[u8]) -> Settings {
+    let mut replay = settings.get(name).map(|earlier| [earlier, b";"].concat()).unwrap_or_default();
+    replay.extend_from_slice(&replay_sql(name, &SettingValue::Text(value.to_vec())));
+    settings.with(name, &replay)
 }
 
 /// `-c name=value`, `-cname=value` and `--name=value`, with backslashes before blanks.

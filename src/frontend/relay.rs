@@ -8,7 +8,7 @@ use crate::backend::ServerConnection;
 use crate::net::stream::Stream;
 use crate::protocol::backend;
 use crate::protocol::frame::{self, HEADER_LEN};
-use crate::session::expected::Audience;
+use crate::session::expected::Expected;
 use crate::session::{Session, Shared, Verdict};
 use crate::sql::scan::Statements;
 use std::cell::RefCell;
@@ -65,6 +65,9 @@ impl Client {
     pub(super) fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         loop {
             match self.poll_flush_client(cx) {
+                Poll::Ready(Ok(())) if self.is_leaving && self.lease.is_none() => {
+                    return Poll::Ready(Event::ClientGone);
+                }
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::ClientGone),
                 Poll::Pending => {}
@@ -130,7 +133,7 @@ impl Client {
             .and_then(|lease| lease.connection())
             .map_or(0, |connection| connection.out.len() - connection.sent.min(connection.out.len()));
         let waiting = self.input.len() - self.consumed.min(self.input.len());
-        if backlog > SERVER_BACKLOG_MAX || waiting > INPUT_BACKLOG_MAX.max(self.wanted) {
+        if self.is_leaving || backlog > SERVER_BACKLOG_MAX || waiting > INPUT_BACKLOG_MAX.max(self.wanted) {
             return Poll::Pending;
         }
         with_scratch(|scratch| {
@@ -280,7 +283,7 @@ impl Take<'_> {
 
     fn is_row_for_client(&self, tag: u8) -> bool {
         matches!(tag, backend::DATA_ROW | backend::COPY_DATA)
-            && self.connection.state.expected.front().is_some_and(|entry| entry.audience == Audience::Client)
+            && self.connection.state.expected.front().is_some_and(Expected::is_shown)
     }
 
     fn control(&mut self, tag: u8, body: &[u8]) -> Result<Verdict, &'static str> {

@@ -3,8 +3,15 @@
 //! The executor pushes each shard's messages in; the machine says what goes on to the client. It never
 //! guesses: where the shards' answers cannot be combined exactly it fails before the first row went out.
 
+mod aggregate;
+mod columns;
+
 use crate::error::SqlError;
 use crate::ids::ShardId;
+use crate::protocol::write;
+use crate::sqlstate;
+use aggregate::Accumulator;
+use columns::Column;
 
 /// How answers are put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,13 +48,28 @@ pub enum Described {
 #[derive(Debug)]
 pub struct Merge {
     kind: MergeKind,
+    home: ShardId,
+    /// Shards that have not described their rows.
+    undescribed: u16,
+    /// The body that clients see: the home shard's once it is there, until then another's.
+    description: Vec<u8>,
+    columns: Vec<Column>,
+    accumulators: Vec<Accumulator>,
+    rows: u64,
 }
 
 impl Merge {
     /// For one execution over `shards` shards; `home` is the shard whose RowDescription clients see.
     pub fn new(kind: &MergeKind, shards: u16, home: ShardId) -> Merge {
-        let _ = (shards, home);
-        Merge { kind: kind.clone() }
+        Merge {
+            kind: kind.clone(),
+            home,
+            undescribed: shards,
+            description: Vec::new(),
+            columns: Vec::new(),
+            accumulators: Vec::new(),
+            rows: 0,
+        }
     }
 
     /// Whether DataRow frames go on to the client as they are, without [`Merge::data_row`].
@@ -55,36 +77,55 @@ impl Merge {
         self.kind == MergeKind::Concat
     }
 
-    /// Takes a shard's RowDescription body. Aggregates need it (the executor asks for it with Describe in
-    /// the extended protocol, whether the client did or not).
+    /// Takes a shard's RowDescription body, once per shard. Aggregates need it (the executor asks for it
+    /// with Describe in the extended protocol, whether the client did or not).
     ///
     /// # Errors
-    /// `0A000` where the shards' columns differ, or a type cannot be combined exactly.
+    /// `0A000` where the shards' columns differ, or a type cannot be combined exactly; `08P01` for a body
+    /// that is none.
     pub fn row_description(&mut self, shard: ShardId, body: &[u8]) -> Result<Described, SqlError> {
-        let _ = (shard, body);
-        Ok(Described::Waiting)
+        let columns = columns::read(body)?;
+        if self.description.is_empty() {
+            if let MergeKind::Aggregate(combines) = &self.kind {
+                self.accumulators = aggregate::accumulators(combines, &columns)?;
+            }
+            self.description = body.to_vec();
+            self.columns = columns;
+        } else {
+            columns::agree(&self.columns, &columns)?;
+            if shard == self.home {
+                self.description = body.to_vec();
+            }
+        }
+        self.undescribed = self.undescribed.saturating_sub(1);
+        Ok(if self.undescribed == 0 { Described::Ready } else { Described::Waiting })
     }
 
-    /// The home shard's RowDescription body, once [`Described::Ready`].
+    /// The RowDescription body for the client, once [`Described::Ready`].
     pub fn description(&self) -> Option<&[u8]> {
-        None
+        (self.undescribed == 0).then_some(&self.description)
     }
 
     /// Takes a DataRow body, where [`Merge::forwards_rows`] is false.
     ///
     /// # Errors
-    /// `22003` where a sum leaves its type's range; `0A000` where a value cannot be read exactly.
+    /// `0A000` where a value cannot be read exactly (a date that is not in ISO style).
     pub fn data_row(&mut self, body: &[u8]) -> Result<(), SqlError> {
-        let _ = body;
-        Ok(())
+        aggregate::take_row(&mut self.accumulators, body)
     }
 
-    /// Takes a shard's CommandComplete body (its tag's bytes, with or without the final zero).
+    /// Takes a shard's CommandComplete body: `SELECT n`, with or without its final zero.
     ///
     /// # Errors
     /// `XX000` for a tag that a SELECT cannot give.
     pub fn complete(&mut self, tag: &[u8]) -> Result<(), SqlError> {
-        let _ = tag;
+        let tag = tag.strip_suffix(&[0]).unwrap_or(tag);
+        let count = tag.strip_prefix(b"SELECT ").and_then(|count| std::str::from_utf8(count).ok());
+        let count: Option<u64> = count.and_then(|count| count.parse().ok());
+        let Some(count) = count else {
+            return Err(SqlError::new(sqlstate::INTERNAL_ERROR, "unexpected command tag from a shard"));
+        };
+        self.rows += count;
         Ok(())
     }
 
@@ -93,7 +134,20 @@ impl Merge {
     /// # Errors
     /// `22003` where a sum leaves its type's range.
     pub fn finish(self, out: &mut Vec<u8>) -> Result<(), SqlError> {
-        let _ = out;
+        let rows = match self.kind {
+            MergeKind::Concat => self.rows,
+            MergeKind::Aggregate(_) => {
+                let values = self.accumulators.into_iter().map(Accumulator::finish);
+                let values = values.collect::<Result<Vec<_>, _>>()?;
+                let values: Vec<Option<&[u8]>> = values.iter().map(Option::as_deref).collect();
+                write::data_row(out, &values);
+                1
+            }
+        };
+        write::command_complete(out, &format!("SELECT {rows}"));
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,10 +10,20 @@
 //! exact gets a route; the rest is [`Route::Refused`].
 
 mod bind;
+mod builtin;
 pub mod explain;
+mod mention;
+mod pins;
+mod planner;
+mod scatter;
 mod schema;
+mod single;
+mod utility;
+mod verify;
+mod write;
 
 pub use bind::{Param, Values, bind};
+pub use planner::plan;
 pub use schema::Schema;
 
 use crate::catalog::SearchPath;
@@ -28,7 +38,7 @@ pub struct Context<'a> {
     pub schema: &'a Schema,
     /// The session's `search_path`, with `"$user"` replaced.
     pub search_path: &'a SearchPath,
-    /// The session's `standard_conforming_strings`.
+    /// The session's `standard_conforming_strings`; a plan made under one is none under the other.
     pub standard_conforming_strings: bool,
 }
 
@@ -94,12 +104,9 @@ pub struct KeyRoute {
 /// What a statement's keys are used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyPurpose {
-    /// All of them restrict the rows of one table: NULL, or two different values, match none, and any one
-    /// shard says so.
-    Restrict,
-    /// Each pins another part of the statement (a joined table, a subquery): all must lie on one shard.
-    /// A NULL one pins a part that has no rows.
-    Pin,
+    /// Each pins a table of the statement: all must lie on one shard. A NULL one pins a table of which no
+    /// row counts.
+    Find,
     /// It places a new row: NULL is refused (`23514`).
     Place,
 }
@@ -107,30 +114,32 @@ pub enum KeyPurpose {
 /// Where a key's value is found when a statement runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// The literal of this place in the statement, from 0.
+    /// A literal that the template lifted: its place among them, from 0.
     Literal {
-        /// Counted as the template lexer counts them.
+        /// Index into the template's literals.
         index: usize,
         /// Whether an odd number of minus signs stands before it.
         is_negated: bool,
     },
+    /// A literal that the template kept, so that its value is the plan's.
+    Fixed(i64),
     /// The parameter `$number`.
     Param {
         /// From 1.
         number: usize,
         /// How its type is known.
         typing: ParamType,
+        /// Whether it is cast to an integer type where it is the key, so that it may be a text.
+        is_cast: bool,
     },
 }
 
 /// How a parameter that holds a key gets its type where the client declares none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamType {
-    /// It is used with keys only, so the server gives it the key's integer type.
+    /// It is used with keys only, so the server gives it an integer type.
     FromKey,
-    /// It is cast to an integer type where it is used: a declared text type is read as an integer.
-    Cast,
-    /// It is used elsewhere too: only a type the client declares tells.
+    /// It is used elsewhere too: only a type that the client declares tells.
     Declared,
 }
 
@@ -161,17 +170,6 @@ pub enum Bound<'p> {
     Scatter(&'p Scatter),
     /// Answer from the plan inside: see [`explain::rows`].
     Explain(&'p Explain),
-}
-
-/// Plans one statement (no `;` inside).
-pub fn plan(sql: &[u8], context: &Context<'_>) -> Planned {
-    let _ = (sql, context);
-    Planned {
-        route: Route::Refused(Box::new(SqlError::refused("nothing is planned yet", "wait"))),
-        tables: Vec::new(),
-        declined: Vec::new(),
-        changes_catalog: false,
-    }
 }
 
 impl Planned {

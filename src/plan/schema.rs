@@ -14,6 +14,7 @@ pub struct Schema {
     rules: Arc<Rules>,
     catalog: Arc<Catalog>,
     notable: BTreeMap<String, BTreeMap<String, Meaning>>,
+    relation_names: BTreeSet<String>,
 }
 
 /// What a relation is to the planner.
@@ -40,7 +41,8 @@ pub(super) struct Single {
 impl Schema {
     /// Joins the two.
     pub fn new(rules: Arc<Rules>, catalog: Arc<Catalog>) -> Schema {
-        let mut schema = Schema { rules, catalog, notable: BTreeMap::new() };
+        let relation_names = catalog.relations().map(|relation| relation.name.clone()).collect();
+        let mut schema = Schema { rules, catalog, notable: BTreeMap::new(), relation_names };
         schema.note_all();
         schema
     }
@@ -58,6 +60,16 @@ impl Schema {
     /// Whether a relation of this bare name, in any schema, is more than a plain table of the home shard.
     pub(super) fn is_notable(&self, name: &str) -> bool {
         self.notable.contains_key(name)
+    }
+
+    /// What relations of this bare name mean, in any schema.
+    pub(super) fn meanings(&self, name: &str) -> impl Iterator<Item = &Meaning> {
+        self.notable.get(name).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Whether the catalog has a relation of this bare name, in any schema.
+    pub(super) fn is_relation(&self, name: &str) -> bool {
+        self.relation_names.contains(name)
     }
 
     /// Whether any relation of this schema reaches a sharded table.
@@ -92,15 +104,6 @@ impl Schema {
         }
     }
 
-    /// The relation that a name means, in the catalog.
-    pub(super) fn relation(&self, path: &SearchPath, name: &[String]) -> Option<&Relation> {
-        match name {
-            [table] => path.schemas().iter().find_map(|schema| self.catalog.relation(schema, table)),
-            [.., schema, table] => self.catalog.relation(schema, table),
-            [] => None,
-        }
-    }
-
     /// The rule of a sharded table.
     pub(super) fn sharded(&self, index: usize) -> Option<&ShardedTable> {
         self.rules.sharded().get(index)
@@ -116,12 +119,13 @@ impl Schema {
         let catalog = Arc::clone(&self.catalog);
         if rules.has_sharded() {
             let reaching = reaching(&rules, &catalog);
+            let references = references(&catalog);
             for relation in catalog.relations() {
                 if let Some(how) = reaching.get(&relation.oid) {
                     self.note(&relation.schema, &relation.name, Meaning::Reaches(how.clone()));
                     continue;
                 }
-                let single = hazards(relation, &catalog, &reaching, rules.home());
+                let single = hazards(relation, &catalog, (&reaching, &references), rules.home());
                 if single.refuse_use.is_some() || single.refuse_write.is_some() {
                     self.note(&relation.schema, &relation.name, Meaning::Single(single));
                 }
@@ -191,11 +195,22 @@ fn reaching(rules: &Rules, catalog: &Catalog) -> BTreeMap<u32, String> {
     reaching
 }
 
+/// Which relations reference a relation by a foreign key, by OID.
+fn references(catalog: &Catalog) -> BTreeMap<u32, Vec<u32>> {
+    let mut references: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for relation in catalog.relations() {
+        for key in &relation.foreign_keys {
+            references.entry(key.references).or_default().push(relation.oid);
+        }
+    }
+    references
+}
+
 /// What stands in the way of using a table that reaches no sharded one.
 fn hazards(
     relation: &Relation,
     catalog: &Catalog,
-    reaching: &BTreeMap<u32, String>,
+    (reaching, references): (&BTreeMap<u32, String>, &BTreeMap<u32, Vec<u32>>),
     home: ShardId,
 ) -> Single {
     let mut single = Single { shard: home, refuse_use: None, refuse_write: None };
@@ -215,20 +230,15 @@ fn hazards(
             single.refuse_write = Some(format!("\"{}\" has a default that calls a user function", part.name));
         }
         let to_sharded = part.foreign_keys.iter().any(|key| reaching.contains_key(&key.references));
-        let from_sharded = catalog.relations().any(|other| {
-            reaching.contains_key(&other.oid) && other.foreign_keys.iter().any(|key| key.references == oid)
-        });
+        let referencing = references.get(&oid).map_or(&[][..], Vec::as_slice);
+        let from_sharded = referencing.iter().any(|other| reaching.contains_key(other));
         if to_sharded || from_sharded {
             single.refuse_write =
                 Some(format!("a foreign key connects \"{}\" and a sharded table", part.name));
         }
         queue.extend(part.reads.iter().chain(&part.children).chain(&part.parents));
         // A foreign key's cascade writes to the referencing table, whose triggers then run.
-        for other in catalog.relations() {
-            if other.foreign_keys.iter().any(|key| key.references == oid) {
-                queue.push(other.oid);
-            }
-        }
+        queue.extend(referencing);
     }
     single
 }

@@ -285,3 +285,25 @@ pub fn write_cancel_request(out: &mut Vec<u8>, process_id: i32, secret: i32) {
     out.extend_from_slice(&process_id.to_be_bytes());
     out.extend_from_slice(&secret.to_be_bytes());
 }
+
+/// Takes any bytes through everything that is done with a first packet: the entry point for fuzzing.
+pub fn fuzz(bytes: &[u8]) {
+    let len = match packet_len(bytes) {
+        Ok(Some(len)) => len,
+        Ok(None) | Err(BadPacketLength) => return,
+    };
+    let mut out = Vec::new();
+    match parse(bytes.get(..len).unwrap_or(bytes)) {
+        Ok(Packet::Startup(message)) => {
+            message.negotiate(&mut out);
+            let _names_or_refusal = message.identity();
+            debug_assert!(message.parameters().iter().all(|(name, _)| !name.is_empty()));
+        }
+        Err(PacketError::Version(version)) => unsupported_version(&mut out, version),
+        Ok(Packet::SslRequest | Packet::GssEncRequest | Packet::Cancel { .. })
+        | Err(PacketError::Length(_) | PacketError::Sql(_)) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -32,3 +32,20 @@ impl BucketMap {
         self.shards.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_map_spreads_buckets_evenly_and_in_order() {
+        for shards in [1_u16, 2, 3, 5, 64] {
+            let map = BucketMap::default_map(4096, shards);
+            for bucket in 0..4096_u64 {
+                let expected = bucket * u64::from(shards) / 4096;
+                assert_eq!(u64::from(map.shard(bucket).0), expected);
+                assert_eq!(map.shard(bucket | 0xabcd_0000), map.shard(bucket));
+            }
+        }
+    }
+}

@@ -4,8 +4,12 @@
 //! single tables. Everything without a rule is single, on the home shard.
 
 mod bucket;
+mod raw;
+mod validate;
 
 pub use bucket::BucketMap;
+pub use raw::RawRules;
+pub use validate::read;
 
 use crate::ids::ShardId;
 

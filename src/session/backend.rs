@@ -4,12 +4,14 @@ use super::expected::{Audience, Expected, Kind, OnError};
 use super::outcome::Outcome;
 use super::pin::Pins;
 use super::server_state::{Copy, ServerState};
-use super::settings::Change;
-use super::statements::{Origin, Statement, Traits, Undo};
+use super::settings::{Change, Settings};
+use super::statements::{NAME_PREFIX, Origin, Statement, Traits, Undo};
 use super::{Session, Shared};
 use crate::error::SqlError;
 use crate::protocol::{TransactionStatus, backend, read, write};
+use crate::sql::encoding::is_scannable;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What to do with a server message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ impl Session {
             backend::COMMAND_COMPLETE | backend::EMPTY_QUERY_RESPONSE => {
                 self.command_complete(tag, body, server, shared)
             }
-            backend::PARSE_COMPLETE => pop(server, &[Kind::Parse]),
+            backend::PARSE_COMPLETE => self.parse_complete(server),
             backend::BIND_COMPLETE => pop(server, &[Kind::Bind]),
             backend::CLOSE_COMPLETE => pop(server, &[Kind::Close]),
             backend::PORTAL_SUSPENDED => pop(server, &[Kind::Execute]),
@@ -54,9 +56,7 @@ impl Session {
             backend::ERROR_RESPONSE => self.error_response(body, server, to_client),
             backend::COPY_IN_RESPONSE => copy_in(server),
             backend::PARAMETER_STATUS => self.parameter_status(body, server, shared),
-            backend::NOTICE_RESPONSE => {
-                Ok(server.expected.front().map_or(Verdict::Forward, Expected::verdict))
-            }
+            backend::NOTICE_RESPONSE => Ok(server.expected.front().map_or(Verdict::Forward, Expected::aside)),
             backend::NOTIFICATION_RESPONSE => Ok(Verdict::Forward),
             backend::PARAMETER_DESCRIPTION
             | backend::COPY_OUT_RESPONSE
@@ -82,6 +82,16 @@ impl Session {
         }
     }
 
+    fn parse_complete(&mut self, server: &mut ServerState) -> Result<Verdict, OutOfStep> {
+        if let Some(Undo::Statement { name, prepared: Some(_), .. }) =
+            server.expected.front().and_then(|entry| entry.undo.as_deref())
+            && let Some(statement) = self.statement(name)
+        {
+            statement.is_proven.store(true, Ordering::Relaxed);
+        }
+        pop(server, &[Kind::Parse])
+    }
+
     fn ready_for_query(
         &mut self,
         body: &[u8],
@@ -100,6 +110,15 @@ impl Session {
         if status == TransactionStatus::Idle {
             if failed {
                 self.roll_back(server);
+            } else if self.tracker.has_changes() {
+                if let Some(value) = server.parameters.get(b"DateStyle") {
+                    let told = Settings::same(&server.settings, self.tracker.current());
+                    self.tracker.complete_partial(value, &shared.settings);
+                    if told {
+                        server.settings = Arc::clone(self.tracker.current());
+                    }
+                }
+                self.tracker.commit();
             } else {
                 self.tracker.commit();
             }
@@ -202,6 +221,7 @@ impl Session {
                     pins: Pins::default(),
                     refers_to: Vec::new(),
                     traits: Traits::default(),
+                    is_proven: AtomicBool::new(false),
                 });
                 server.named.insert(name.clone(), id);
                 self.names().statements.insert(name, statement);
@@ -227,6 +247,7 @@ impl Session {
                 let session = self.pins.contains(Pins::SESSION);
                 self.pins = if session { Pins::SESSION } else { Pins::default() };
             }
+            Outcome::Pin(pins) => self.pins.insert(pins),
             Outcome::Unpin(pins) => self.pins.remove(pins),
             Outcome::SchemaChange { defaults } => {
                 // Now, so that this client's next Parse is fresh; and again at the end of the
@@ -251,7 +272,7 @@ impl Session {
                 }
             }
             Change::ResetAll { identity } => {
-                let mut left = super::Settings::default();
+                let mut left = Settings::default();
                 if !identity {
                     for name in ["session_authorization", "role"] {
                         if let Some(replay) = server.settings.get(name) {
@@ -290,14 +311,14 @@ impl Session {
             server.own_error = Some(body.into());
             return Ok(verdict);
         }
-        match on_error.as_deref() {
+        match on_error {
             None => Ok(Verdict::Forward),
             Some(OnError::Replace(error)) => {
-                write::error_response(to_client, error);
+                write::error_response(to_client, &error);
                 Ok(Verdict::Swallow)
             }
-            Some(OnError::Rename { from, to }) => {
-                rename_in_error(body, from, to, to_client);
+            Some(OnError::Rename(to)) => {
+                rename_in_error(body, &to, to_client);
                 Ok(Verdict::Swallow)
             }
         }
@@ -372,7 +393,10 @@ impl Session {
             return Err(OutOfStep { tag: backend::PARAMETER_STATUS });
         };
         server.parameters = shared.parameters.intern(server.parameters.with(name, value));
-        let verdict = server.expected.front().map_or(Verdict::Forward, Expected::verdict);
+        let verdict = server.expected.front().map_or(Verdict::Forward, Expected::aside);
+        if name == b"client_encoding" && !is_scannable(value) {
+            self.pins.insert(Pins::OPAQUE);
+        }
         if verdict == Verdict::Forward {
             self.parameters = shared.parameters.intern(self.parameters.with(name, value));
         }
@@ -381,11 +405,16 @@ impl Session {
 }
 
 impl Expected {
-    fn verdict(&self) -> Verdict {
+    /// Of what is said beside the answers: notices, parameters.
+    fn aside(&self) -> Verdict {
         match self.audience {
             Audience::Client => Verdict::Forward,
             Audience::Howdah => Verdict::Swallow,
         }
+    }
+
+    fn verdict(&self) -> Verdict {
+        if self.is_shown() { Verdict::Forward } else { Verdict::Swallow }
     }
 }
 
@@ -421,8 +450,8 @@ fn copy_in(server: &mut ServerState) -> Result<Verdict, OutOfStep> {
     Ok(verdict)
 }
 
-/// Copies an error's fields with `from` replaced by `to` in the message.
-fn rename_in_error(body: &[u8], from: &[u8], to: &[u8], out: &mut Vec<u8>) {
+/// Copies an error's fields, with the server's name of a prepared statement replaced in the message.
+fn rename_in_error(body: &[u8], to: &[u8], out: &mut Vec<u8>) {
     write::message(out, backend::ERROR_RESPONSE, |b| {
         let mut reader = read::Reader::new(body);
         while let Ok(kind) = reader.u8() {
@@ -431,11 +460,13 @@ fn rename_in_error(body: &[u8], from: &[u8], to: &[u8], out: &mut Vec<u8>) {
             }
             let Ok(value) = reader.cstr() else { break };
             b.push(kind);
-            match (kind, memchr::memmem::find(value, from)) {
+            match (kind, memchr::memmem::find(value, NAME_PREFIX)) {
                 (b'M', Some(at)) => {
                     b.extend_from_slice(value.get(..at).unwrap_or_default());
                     b.extend_from_slice(to);
-                    b.extend_from_slice(value.get(at + from.len()..).unwrap_or_default());
+                    let rest = value.get(at + NAME_PREFIX.len()..).unwrap_or_default();
+                    let len = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+                    b.extend_from_slice(rest.get(len..).unwrap_or_default());
                 }
                 _ => b.extend_from_slice(value),
             }

@@ -5,9 +5,12 @@ use super::outcome::Outcome;
 use super::pin::Pins;
 use super::settings::Change;
 use super::statements::Traits;
-use crate::sql::settings::{self as sql_settings, Scope};
+use crate::sql::prepared::{PreparedCommand, parse_prepared};
+use crate::sql::settings::{
+    Scope, SettingCommand, SettingValue, parse_set_config, parse_setting, replay_sql,
+};
+use crate::sql::transaction::{TransactionCommand, parse_transaction};
 use crate::sql::{Effects, Kind, Statement as ScannedStatement};
-use crate::sql::{names, prepared, transaction};
 
 /// Code in a database that may leave marks on the session that runs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,17 +34,38 @@ pub struct Described {
     pub traits: Traits,
 }
 
+/// Effects on the session, as opposed to those that only the planner asks about.
+const SESSION_EFFECTS: Effects = Effects(
+    Effects::TEMP.0
+        | Effects::ADVISORY.0
+        | Effects::SET_CONFIG.0
+        | Effects::SEQUENCE_STATE.0
+        | Effects::NEXTVAL.0
+        | Effects::SETSEED.0
+        | Effects::PREPARED_VIEW.0
+        | Effects::HOLD.0
+        | Effects::LISTEN.0
+        | Effects::UPDATES_SETTINGS.0
+        | Effects::DBLINK.0
+        | Effects::LOAD.0
+        | Effects::EXECUTES_PREPARED.0
+        | Effects::UNICODE_IDENT.0
+        | Effects::SQL_IN_TEXT.0
+        | Effects::OTHER_STATE.0,
+);
+
 /// Whether a statement is of the common kinds that leave nothing in the session.
 ///
 /// The hot path: a comparison of two small integers for most statements.
 pub fn is_plain(statement: &ScannedStatement, hidden: &HiddenState) -> bool {
-    statement.effects.is_empty()
+    !statement.effects.intersects(SESSION_EFFECTS)
         && hidden.functions.is_empty()
         && matches!(
             statement.kind,
             Kind::Select
                 | Kind::Values
                 | Kind::TableCommand
+                | Kind::Insert
                 | Kind::Update
                 | Kind::Delete
                 | Kind::Commit
@@ -63,6 +87,11 @@ pub fn is_plain(statement: &ScannedStatement, hidden: &HiddenState) -> bool {
         )
 }
 
+/// Whether running it may advance a sequence, as the default of a column for example.
+pub fn may_advance_sequence(statement: &ScannedStatement) -> bool {
+    matches!(statement.kind, Kind::Insert | Kind::Merge | Kind::With | Kind::CopyFromStdin)
+}
+
 /// Reads what `statement`, a part of `sql`, does to the session.
 pub fn describe(
     sql: &[u8],
@@ -72,6 +101,7 @@ pub fn describe(
 ) -> Described {
     let text = statement.text(sql);
     let mut described = Described::default();
+    described.traits.advances_sequence = may_advance_sequence(statement);
     by_kind(text, statement, standard_conforming_strings, &mut described);
     by_effects(text, statement, standard_conforming_strings, &mut described);
     by_hidden_state(text, statement, hidden, &mut described);
@@ -80,18 +110,27 @@ pub fn describe(
 
 fn by_kind(text: &[u8], statement: &ScannedStatement, scs: bool, described: &mut Described) {
     match statement.kind {
-        Kind::Set | Kind::Reset => match sql_settings::parse_setting(text, scs) {
-            Some(command) if command.scope == Scope::Local => {}
-            Some(command) => described.outcome = Outcome::Settings(changes(&command)),
-            None => described.pins.insert(Pins::SETTING),
-        },
+        Kind::Set | Kind::Reset => {
+            described.outcome = match parse_setting(text, scs) {
+                Some(command) => settings_outcome(command),
+                None => Outcome::Pin(Pins::SETTING),
+            };
+        }
         Kind::DiscardAll => described.outcome = Outcome::DiscardAll,
         Kind::DiscardTemp => described.outcome = Outcome::Unpin(Pins::TEMP),
         Kind::Begin => described.traits.opens_block = true,
-        Kind::Savepoint => described.outcome = savepoint(text, Outcome::Savepoint),
-        Kind::Release => described.outcome = savepoint(text, Outcome::Release),
-        Kind::RollbackTo => described.outcome = savepoint(text, Outcome::RollbackTo),
-        Kind::Prepare | Kind::Execute | Kind::Deallocate => by_prepared(text, statement.kind, described),
+        Kind::Savepoint | Kind::Release | Kind::RollbackTo => {
+            described.outcome = match parse_transaction(text, scs) {
+                Some(TransactionCommand::Savepoint(name)) => Outcome::Savepoint(name.name.into()),
+                Some(TransactionCommand::Release(name)) => Outcome::Release(name.name.into()),
+                Some(TransactionCommand::RollbackTo(name)) => Outcome::RollbackTo(name.name.into()),
+                _ => Outcome::Nothing,
+            };
+        }
+        Kind::Prepare | Kind::Execute | Kind::Deallocate => {
+            described.traits.advances_sequence |= statement.kind == Kind::Execute;
+            by_prepared(text, statement.kind, scs, described);
+        }
         Kind::Listen => described.pins.insert(Pins::LISTEN),
         Kind::Unlisten => {
             if text.trim_ascii_end().ends_with(b"*") {
@@ -104,48 +143,65 @@ fn by_kind(text: &[u8], statement: &ScannedStatement, scs: bool, described: &mut
                 described.pins.insert(Pins::OPAQUE);
             }
         }
-        Kind::Insert | Kind::Merge | Kind::With | Kind::CopyFromStdin => {
-            described.traits.advances_sequence = true;
-        }
         Kind::Create | Kind::Alter | Kind::Drop | Kind::OtherDdl => {
-            let word = second_word(text);
-            let defaults = matches!(statement.kind, Kind::Alter)
-                && [&b"role"[..], b"user", b"database", b"system"]
-                    .iter()
-                    .any(|name| word.eq_ignore_ascii_case(name));
-            described.outcome = Outcome::SchemaChange { defaults };
+            by_schema_change(text, statement, described)
         }
         Kind::Load => described.pins.insert(Pins::LIBRARY),
         _ => {}
     }
 }
 
-fn by_prepared(text: &[u8], kind: Kind, described: &mut Described) {
-    match kind {
-        Kind::Prepare => {
-            if let Some(name) = prepared::statement_name(text) {
-                described.refers_to.push(name.name.clone().into());
-                described.outcome = Outcome::Prepare { name: name.name.into(), sql: text.into() };
-            }
+fn settings_outcome(command: SettingCommand) -> Outcome {
+    let set = |(name, value): (String, SettingValue)| match value {
+        SettingValue::Default => Change::Reset { name: name.into() },
+        value => Change::Set { replay: replay_sql(&name, &value).into(), name: name.into() },
+    };
+    match command {
+        SettingCommand::Set { scope: Scope::Local, .. } => Outcome::Nothing,
+        SettingCommand::Set { name, value, .. } => Outcome::Settings(vec![set((name, value))]),
+        SettingCommand::Characteristics(list) => Outcome::Settings(list.into_iter().map(set).collect()),
+        SettingCommand::Reset { name } => Outcome::Settings(vec![Change::Reset { name: name.into() }]),
+        SettingCommand::ResetAll => Outcome::Settings(vec![Change::ResetAll { identity: false }]),
+    }
+}
+
+fn by_prepared(text: &[u8], kind: Kind, scs: bool, described: &mut Described) {
+    match parse_prepared(text, kind, scs) {
+        Some(PreparedCommand::Prepare(name)) => {
+            described.refers_to.push(name.name.clone().into());
+            described.outcome = Outcome::Prepare { name: name.name.into(), sql: text.into() };
         }
-        Kind::Deallocate if prepared::is_deallocate_all(text) => {
-            described.outcome = Outcome::DeallocateAll;
+        Some(PreparedCommand::Execute(name) | PreparedCommand::NestedExecute(name)) => {
+            described.refers_to.push(name.name.into());
         }
-        _ => {
-            described.traits.advances_sequence = true;
-            if let Some(name) = prepared::statement_name(text) {
-                if kind == Kind::Deallocate {
-                    described.outcome = Outcome::Deallocate(name.name.clone().into());
-                }
-                described.refers_to.push(name.name.into());
-            }
+        Some(PreparedCommand::Deallocate(name)) => {
+            described.refers_to.push(name.name.clone().into());
+            described.outcome = Outcome::Deallocate(name.name.into());
         }
+        Some(PreparedCommand::DeallocateAll) => described.outcome = Outcome::DeallocateAll,
+        None => {}
+    }
+}
+
+fn by_schema_change(text: &[u8], statement: &ScannedStatement, described: &mut Described) {
+    let mut words =
+        text.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_').filter(|word| !word.is_empty());
+    let object = words.nth(1).unwrap_or_default();
+    let is = |name: &[u8]| object.eq_ignore_ascii_case(name);
+    let changes_defaults =
+        statement.kind == Kind::Alter && (is(b"role") || is(b"user") || is(b"database") || is(b"system"));
+    described.outcome = Outcome::SchemaChange { defaults: changes_defaults };
+    // Code made in this transaction may run in it, before it is known to all.
+    let has_code = text.windows(8).any(|window| window.eq_ignore_ascii_case(b"function"))
+        || text.windows(9).any(|window| window.eq_ignore_ascii_case(b"procedure"));
+    if statement.kind == Kind::Create && has_code && mentions_session_state(text) {
+        described.pins.insert(Pins::OPAQUE);
     }
 }
 
 fn by_effects(text: &[u8], statement: &ScannedStatement, scs: bool, described: &mut Described) {
     let effects = statement.effects;
-    if effects.is_empty() {
+    if !effects.intersects(SESSION_EFFECTS) {
         return;
     }
     for (effect, pin) in [
@@ -153,8 +209,11 @@ fn by_effects(text: &[u8], statement: &ScannedStatement, scs: bool, described: &
         (Effects::SETSEED, Pins::SEED),
         (Effects::HOLD, Pins::HOLD),
         (Effects::DBLINK, Pins::LIBRARY),
+        (Effects::LOAD, Pins::LIBRARY),
         (Effects::UPDATES_SETTINGS, Pins::SETTING),
         (Effects::UNICODE_IDENT, Pins::OPAQUE),
+        (Effects::SQL_IN_TEXT, Pins::OPAQUE),
+        (Effects::OTHER_STATE, Pins::OPAQUE),
     ] {
         if effects.contains(effect) {
             described.pins.insert(pin);
@@ -164,11 +223,14 @@ fn by_effects(text: &[u8], statement: &ScannedStatement, scs: bool, described: &
         described.pins.insert(Pins::TEMP);
     }
     if effects.contains(Effects::SET_CONFIG) {
-        match sql_settings::parse_set_config(text, scs) {
-            Some(list) => {
-                let session = list.into_iter().filter(|one| !one.is_local);
+        match parse_set_config(text, scs) {
+            Some(calls) => {
+                let session = calls.into_iter().filter(|call| call.scope == Scope::Session);
                 let changes: Vec<Change> = session
-                    .map(|one| Change::Set { replay: one.replay_sql().into(), name: one.name.into() })
+                    .map(|call| Change::Set {
+                        replay: replay_sql(&call.name, &SettingValue::Text(call.value)).into(),
+                        name: call.name.into(),
+                    })
                     .collect();
                 if !changes.is_empty() {
                     described.outcome = Outcome::Settings(changes);
@@ -178,9 +240,7 @@ fn by_effects(text: &[u8], statement: &ScannedStatement, scs: bool, described: &
         }
     }
     if effects.contains(Effects::EXECUTES_PREPARED) {
-        if let Some(name) = prepared::nested_execute(text) {
-            described.refers_to.push(name.name.into());
-        }
+        by_prepared(text, statement.kind, scs, described);
         described.traits.advances_sequence = true;
     }
     described.traits.reads_sequence_state = effects.contains(Effects::SEQUENCE_STATE);
@@ -220,28 +280,6 @@ fn by_hidden_state(
     if (writes && hidden.in_triggers) || hidden.functions.iter().any(|name| named(name)) {
         described.pins.insert(Pins::OPAQUE);
     }
-}
-
-fn changes(command: &sql_settings::SettingCommand) -> Vec<Change> {
-    command
-        .changes()
-        .into_iter()
-        .map(|change| match change {
-            sql_settings::SettingChange::Set { name, replay } => {
-                Change::Set { name: name.into(), replay: replay.into() }
-            }
-            sql_settings::SettingChange::Reset { name } => Change::Reset { name: name.into() },
-            sql_settings::SettingChange::ResetAll => Change::ResetAll { identity: false },
-        })
-        .collect()
-}
-
-fn savepoint(text: &[u8], make: impl FnOnce(Box<[u8]>) -> Outcome) -> Outcome {
-    transaction::savepoint_name(text).map_or(Outcome::Nothing, |name| make(name.into()))
-}
-
-fn second_word(text: &[u8]) -> &[u8] {
-    names::words(text).nth(1).unwrap_or_default()
 }
 
 /// Whether code mentions anything that outlives its transaction in the session.

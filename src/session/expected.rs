@@ -48,15 +48,10 @@ pub enum Audience {
 /// What an ErrorResponse to this entry is turned into.
 #[derive(Debug)]
 pub enum OnError {
-    /// In its message, the name known to the server becomes the client's.
-    Rename {
-        /// As the server says it.
-        from: Box<[u8]>,
-        /// As the client said it.
-        to: Box<[u8]>,
-    },
+    /// In its message, the server's name of a prepared statement becomes this one, the client's.
+    Rename(Box<[u8]>),
     /// The message was sent only to make the transaction fail: this is the error to tell.
-    Replace(crate::error::SqlError),
+    Replace(Box<crate::error::SqlError>),
 }
 
 /// One reply owed.
@@ -71,13 +66,19 @@ pub struct Expected {
     /// What its failure, or its being skipped after an earlier error, undoes.
     pub undo: Option<Box<Undo>>,
     /// What its error is turned into.
-    pub on_error: Option<Box<OnError>>,
+    pub on_error: Option<OnError>,
 }
 
 impl Expected {
     /// A client's message with nothing special about it.
     pub fn client(kind: Kind) -> Self {
         Expected { kind, audience: Audience::Client, outcomes: None, undo: None, on_error: None }
+    }
+
+    /// Whether what the server says now is for the client.
+    pub fn is_shown(&self) -> bool {
+        self.audience == Audience::Client
+            && self.outcomes.as_ref().is_none_or(|outcomes| outcomes.done < outcomes.visible)
     }
 
     /// A message of Howdah's own.

@@ -10,8 +10,10 @@ use super::{Pooling, Session, Tools};
 use crate::protocol::frame::HEADER_LEN;
 use crate::protocol::read::Reader;
 use crate::protocol::{TransactionStatus, frontend, write};
+use crate::sql::Effects;
 use crate::sql::scan::scan;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Name of statements and portals that Howdah makes for a moment.
 const TEMPORARY: &[u8] = b"__howdah_tmp";
@@ -51,16 +53,42 @@ impl Session {
             self.parse_duplicate(name, &known, sql, tail, server, to_server);
             return;
         }
-        let database = self.database_key;
-        let settings = Arc::clone(self.tracker.current());
-        let frozen = tools.scanned.iter().any(|one| one.effects.contains(crate::sql::Effects::DATETIME_WORD));
-        let statement = if frozen {
-            Arc::new(make(tools.shared.statements.next_id(), sql, tail, scs, tools))
-        } else {
-            let shared = tools.shared;
-            shared.statements.share(sql, tail, &settings, database, |id| make(id, sql, tail, scs, tools))
-        };
+        let statement = self.shared_statement(sql, tail, scs, tools);
         self.parse_named(name, statement, server, tools, to_server);
+    }
+
+    /// The statement of these contents that this client shares with others; `tools.scanned` holds what
+    /// the lexer found.
+    fn shared_statement(&self, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> Arc<Statement> {
+        let statements = &tools.shared.statements;
+        // 'now' and its like are constants as of the Parse: nobody else's Parse will do.
+        let is_frozen = tools.scanned.iter().any(|one| one.effects.contains(Effects::DATETIME_WORD));
+        if is_frozen {
+            return Arc::new(make(statements.next_id(), sql, tail, scs, tools));
+        }
+        let settings = self.tracker.current();
+        statements.share(sql, tail, settings, self.database_key, |id| make(id, sql, tail, scs, tools))
+    }
+
+    /// Answers a Parse without any server, if a server has taken the same statement before; `true`:
+    /// ParseComplete is to be told.
+    ///
+    /// Without this, a driver that waits for its Parse while other sessions of its own keep all
+    /// connections of the pool in open transactions would wait for ever.
+    pub fn parse_without_server(&mut self, frame: &[u8], tools: &mut Tools<'_>) -> bool {
+        let mut reader = Reader::new(body(frame));
+        let (Ok(name), Ok(sql)) = (reader.cstr(), reader.cstr()) else { return false };
+        if name.is_empty() || self.status != TransactionStatus::Idle || self.statement(name).is_some() {
+            return false;
+        }
+        let scs = self.parameters.standard_conforming_strings();
+        scan(sql, scs, tools.scanned);
+        let statement = self.shared_statement(sql, reader.rest(), scs, tools);
+        let is_proven = statement.is_proven.load(Ordering::Relaxed);
+        if is_proven {
+            self.names().statements.insert(name.into(), statement);
+        }
+        is_proven
     }
 
     fn parse_named(
@@ -102,7 +130,7 @@ impl Session {
         to_server: &mut Vec<u8>,
     ) {
         self.ensure(known, name, server, to_server);
-        let rename = OnError::Rename { from: known.server_name.clone(), to: name.into() };
+        let rename = OnError::Rename(name.into());
         push(server, Kind::Parse, None, Some(rename));
         write::parse(to_server, &known.server_name, sql, tail);
     }
@@ -122,22 +150,23 @@ impl Session {
         let rest = reader.rest();
         if name.is_empty() {
             self.ensure_unnamed(server, to_server);
-            let statement = self.unnamed.clone();
-            self.note_portal(portal, statement.as_ref());
+            if let Some(statement) = self.unnamed.clone() {
+                self.bound(portal, &statement, server);
+            }
             forward(Kind::Bind, frame, server, to_server);
             return;
         }
         let statement = self.statement(name).cloned();
         let Some(statement) = statement else {
-            let rename = OnError::Rename { from: MISSING.into(), to: name.into() };
+            let rename = OnError::Rename(name.into());
             push(server, Kind::Bind, None, Some(rename));
             write_bind(to_server, portal, MISSING, rest);
             return;
         };
         make_room(server, tools, to_server);
         self.ensure(&statement, name, server, to_server);
-        self.note_portal(portal, Some(&statement));
-        push(server, Kind::Bind, None, None);
+        self.bound(portal, &statement, server);
+        push(server, Kind::Bind, None, Some(OnError::Rename(name.into())));
         write_bind(to_server, portal, &statement.server_name, rest);
     }
 
@@ -166,11 +195,11 @@ impl Session {
             Some(statement) => {
                 make_room(server, tools, to_server);
                 self.ensure(&statement, name, server, to_server);
-                push(server, Kind::DescribeStatement, None, None);
+                push(server, Kind::DescribeStatement, None, Some(OnError::Rename(name.into())));
                 write::describe(to_server, b'S', &statement.server_name);
             }
             None => {
-                let rename = OnError::Rename { from: MISSING.into(), to: name.into() };
+                let rename = OnError::Rename(name.into());
                 push(server, Kind::DescribeStatement, None, Some(rename));
                 write::describe(to_server, b'S', MISSING);
             }
@@ -197,6 +226,7 @@ impl Session {
             return;
         }
         self.pins.insert(statement.pins);
+        self.forget_others_sequences(statement.traits, false, server, to_server);
         self.note_sequence(statement.traits, server);
         if statement.traits.lists_prepared {
             self.materialise_all(server, to_server);
@@ -254,17 +284,13 @@ impl Session {
         }
     }
 
-    fn note_portal(&mut self, portal: &[u8], statement: Option<&Arc<Statement>>) {
-        let special = statement.filter(|statement| !statement.is_plain());
-        match special {
-            Some(statement) => {
-                self.names().portals.insert(portal.into(), Arc::clone(statement));
-            }
-            None => {
-                if let Some(names) = self.names.as_mut().filter(|names| !names.portals.is_empty()) {
-                    names.portals.remove(portal);
-                }
-            }
+    /// Notes what executing the portal will do to the session.
+    fn bound(&mut self, portal: &[u8], statement: &Arc<Statement>, server: &mut ServerState) {
+        self.note_sequence(statement.traits, server);
+        if !statement.is_plain() {
+            self.names().portals.insert(portal.into(), Arc::clone(statement));
+        } else if let Some(names) = self.names.as_mut().filter(|names| !names.portals.is_empty()) {
+            names.portals.remove(portal);
         }
     }
 
@@ -369,7 +395,7 @@ impl Session {
 }
 
 /// Runs a utility statement by messages of its own names, which fit between any others.
-fn run_utility(sql: &[u8], name: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
+pub(super) fn run_utility(sql: &[u8], name: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
     own_named(server, Kind::Parse, name);
     write::parse(to_server, TEMPORARY, sql, &[0, 0]);
     own(server, Kind::Bind);
@@ -404,7 +430,7 @@ fn push(server: &mut ServerState, kind: Kind, undo: Option<Undo>, on_error: Opti
         audience: Audience::Client,
         outcomes: None,
         undo: undo.map(Box::new),
-        on_error: on_error.map(Box::new),
+        on_error,
     });
 }
 
@@ -439,9 +465,12 @@ fn make(id: u64, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> State
         pins: super::Pins::default(),
         refers_to: Vec::new(),
         traits: super::statements::Traits::default(),
+        is_proven: AtomicBool::new(false),
     };
     // More than one statement is an error in the extended protocol; the first is all there can be.
-    if let Some(first) = tools.scanned.iter().next().filter(|one| !describe::is_plain(one, tools.hidden)) {
+    let first = tools.scanned.iter().next();
+    statement.traits.advances_sequence = first.is_some_and(describe::may_advance_sequence);
+    if let Some(first) = first.filter(|one| !describe::is_plain(one, tools.hidden)) {
         let described = describe::describe(sql, first, scs, tools.hidden);
         statement.outcome = described.outcome;
         statement.pins = described.pins;

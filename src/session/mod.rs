@@ -22,8 +22,8 @@ pub use pin::Pins;
 
 use crate::error::SqlError;
 use crate::protocol::{TransactionStatus, frontend, write};
+use crate::sql::encoding::is_scannable;
 use crate::sql::scan::Statements as Scanned;
-use crate::sqlstate;
 use expected::{Expected, Kind, OnError};
 use params::Parameters;
 use server_state::{Copy, ServerState};
@@ -108,7 +108,11 @@ impl Session {
         startup: Arc<Settings>,
         parameters: Arc<Parameters>,
     ) -> Self {
-        let pins = if pooling == Pooling::Session { Pins::SESSION } else { Pins::default() };
+        let mut pins = if pooling == Pooling::Session { Pins::SESSION } else { Pins::default() };
+        if parameters.get(b"client_encoding").is_some_and(|name| !is_scannable(name)) {
+            // Its statements cannot be read: anything may be in them.
+            pins.insert(Pins::OPAQUE);
+        }
         Session {
             id,
             database_key,
@@ -216,7 +220,8 @@ impl Session {
     ) -> Result<(), SqlError> {
         let Some(&tag) = frame.first() else { return Ok(()) };
         if server.copy == Copy::In {
-            return self.during_copy_in(tag, frame, server, to_server);
+            self.during_copy_in(tag, frame, server, to_server);
+            return Ok(());
         }
         if server.skipping {
             if tag == frontend::SYNC {
@@ -257,13 +262,7 @@ impl Session {
         Ok(())
     }
 
-    fn during_copy_in(
-        &mut self,
-        tag: u8,
-        frame: &[u8],
-        server: &mut ServerState,
-        to_server: &mut Vec<u8>,
-    ) -> Result<(), SqlError> {
+    fn during_copy_in(&mut self, tag: u8, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
         match tag {
             frontend::COPY_DATA => to_server.extend_from_slice(frame),
             frontend::COPY_DONE | frontend::COPY_FAIL => {
@@ -273,20 +272,19 @@ impl Session {
             // The server ignores them, for the convenience of client libraries.
             frontend::FLUSH | frontend::SYNC => {}
             _ => {
-                // As Postgres: the COPY fails, and the connection, being out of step, ends.
-                return Err(SqlError::protocol(format!(
-                    "unexpected message type 0x{tag:02X} during COPY from stdin"
-                )));
+                // Postgres fails the COPY, and ends the connection, which is out of step.
+                server.copy = Copy::None;
+                self.pins.insert(Pins::OPAQUE);
+                to_server.extend_from_slice(frame);
             }
         }
-        Ok(())
     }
 
     /// Sends something that fails in the server's present transaction, and tells `error` instead of
     /// what the server says: so the transaction, implicit or not, ends as an error of Postgres's own
     /// would end it. `simple` says which protocol the client's message was of.
     pub fn fail(server: &mut ServerState, simple: bool, error: SqlError, to_server: &mut Vec<u8>) {
-        let replace = Some(Box::new(OnError::Replace(error)));
+        let replace = Some(OnError::Replace(Box::new(error)));
         if simple {
             write::query(to_server, b"howdah_refused");
             server.unnamed = 0;
@@ -342,19 +340,35 @@ impl Session {
         if !traits.reads_sequence_state || traits.advances_sequence || server.sequence_owner == self.id {
             return None;
         }
-        if self.sequence_used {
-            return Some(
-                SqlError::refused(
-                    "currval() and lastval() are not known on this server connection",
-                    "Use INSERT ... RETURNING, call them in the transaction that advanced the sequence, or use pooling = \"session\".",
-                )
-                .with_detail("The sequence was advanced in an earlier transaction, on a connection that has since served other clients."),
-            );
+        self.sequence_used.then(|| {
+            SqlError::refused(
+                "currval() and lastval() are not known on this server connection",
+                "Use INSERT ... RETURNING, call them in the transaction that advanced the sequence, or use pooling = \"session\".",
+            )
+            .with_detail("The sequence was advanced in an earlier transaction, on a connection that has since served other clients.")
+        })
+    }
+
+    /// Before a read of a sequence's last value by a client that has advanced none: what other clients
+    /// advanced here is forgotten, so that Postgres answers as it answers a session of its own.
+    fn forget_others_sequences(
+        &self,
+        traits: statements::Traits,
+        alone: bool,
+        server: &mut ServerState,
+        to_server: &mut Vec<u8>,
+    ) {
+        if traits.reads_sequence_state
+            && !matches!(server.sequence_owner, 0)
+            && server.sequence_owner != self.id
+        {
+            server.sequence_owner = 0;
+            extended::run_utility(b"DISCARD SEQUENCES", b"", server, to_server);
+            if alone {
+                server.expected.push_back(Expected::own(Kind::Sync));
+                write::sync(to_server);
+            }
         }
-        Some(SqlError::new(
-            sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "no sequence has been advanced in this session: currval and lastval are not yet defined",
-        ))
     }
 
     fn note_sequence(&mut self, traits: statements::Traits, server: &mut ServerState) {

@@ -30,6 +30,8 @@ pub enum Outcome {
     DeallocateAll,
     /// DISCARD ALL.
     DiscardAll,
+    /// The client keeps its connection from now on.
+    Pin(Pins),
     /// The reasons to stay on the connection are gone.
     Unpin(Pins),
     /// The schema changed: statements are to be parsed afresh.

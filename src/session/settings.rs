@@ -59,6 +59,9 @@ impl Settings {
 /// privileges of the user that logged in.
 const IDENTITY: [&str; 2] = ["session_authorization", "role"];
 
+/// A value of this setting may say only a part of it, and leave the rest as it was.
+pub const PARTIAL: &str = "datestyle";
+
 /// SQL that brings a connection from settings `from` to settings `to`; empty when nothing differs.
 pub fn transition_sql(from: &Settings, to: &Settings) -> Vec<u8> {
     let mut sql = Vec::new();
@@ -85,6 +88,9 @@ pub fn transition_sql(from: &Settings, to: &Settings) -> Vec<u8> {
     }
     for (name, replay) in to.iter() {
         if from.get(name) != Some(replay) && !IDENTITY.contains(&name) {
+            if name == PARTIAL && from.get(name).is_some() {
+                add(&reset_sql(name));
+            }
             add(replay);
         }
     }
@@ -219,6 +225,23 @@ impl Tracker {
             }
         };
         self.current = interner.intern(next);
+    }
+
+    /// What is to be committed of [`PARTIAL`] is this value, as the server reports it.
+    pub fn complete_partial(&mut self, value: &[u8], interner: &Interner) {
+        let Some(replay) = self.current.get(PARTIAL) else { return };
+        if self.committed.get(PARTIAL) == Some(replay) {
+            return;
+        }
+        let mut whole = b"SET \"datestyle\" TO '".to_vec();
+        whole.extend(value.iter().filter(|byte| **byte != b'\'' && **byte != b'\\'));
+        whole.push(b'\'');
+        self.current = interner.intern(self.current.with(PARTIAL, &whole));
+    }
+
+    /// Whether settings changed that are not committed.
+    pub fn has_changes(&self) -> bool {
+        !Arc::ptr_eq(&self.committed, &self.current)
     }
 
     /// SAVEPOINT succeeded.

@@ -5,6 +5,7 @@ use super::expected::{Expected, Kind, Outcomes};
 use super::outcome::Outcome;
 use super::server_state::ServerState;
 use super::settings::Change;
+use super::statements::Traits;
 use super::{Pooling, Session, Tools};
 use crate::error::SqlError;
 use crate::protocol::frame::HEADER_LEN;
@@ -31,8 +32,15 @@ impl Session {
         let scs = server.parameters.standard_conforming_strings();
         scan(sql, scs, tools.scanned);
         let hidden = tools.hidden;
-        let plain = tools.scanned.iter().all(|statement| describe::is_plain(statement, hidden));
+        let mut plain = true;
+        let mut traits = Traits::default();
+        for statement in tools.scanned.iter() {
+            plain &= describe::is_plain(statement, hidden)
+                || (statement.kind == crate::sql::Kind::Begin && self.pooling != Pooling::Statement);
+            traits.advances_sequence |= describe::may_advance_sequence(statement);
+        }
         if plain {
+            self.note_sequence(traits, server);
             self.send_query(frame, None, server, to_server);
             return;
         }
@@ -45,6 +53,7 @@ impl Session {
         let mut outcomes = Outcomes { list: Vec::new(), done: 0, visible: described.len() };
         for one in described {
             self.pins.insert(one.pins);
+            self.forget_others_sequences(one.traits, true, server, to_server);
             self.note_sequence(one.traits, server);
             if one.traits.lists_prepared {
                 self.materialise_all(server, to_server);

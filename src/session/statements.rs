@@ -10,8 +10,11 @@ use super::pin::Pins;
 use super::settings::Settings;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// What the servers' names of prepared statements begin with; letters and digits follow.
+pub const NAME_PREFIX: &[u8] = b"__howdah_";
 
 /// The name, in a Parse's reply, of a statement that does not exist on any server.
 pub const MISSING: &[u8] = b"__howdah_missing";
@@ -46,6 +49,8 @@ pub struct Statement {
     pub refers_to: Vec<Box<[u8]>>,
     /// What the lexer said of it.
     pub traits: Traits,
+    /// Whether a server has taken it, under the schema and settings that it is shared under.
+    pub is_proven: AtomicBool,
 }
 
 /// What executing a statement needs beyond sending it.
@@ -62,12 +67,13 @@ pub struct Traits {
 }
 
 impl Statement {
-    /// Whether executing it does nothing but what its text says to the database.
+    /// Whether executing it does nothing but what its text says to the database (and perhaps advance
+    /// a sequence).
     pub fn is_plain(&self) -> bool {
         matches!(self.outcome, Outcome::Nothing)
             && self.pins.is_empty()
             && self.refers_to.is_empty()
-            && self.traits == Traits::default()
+            && Traits { advances_sequence: false, ..self.traits } == Traits::default()
     }
 }
 

@@ -78,6 +78,13 @@ impl Effects {
         self.0 == 0
     }
 
+    /// The set if `holds`, else none.
+    #[must_use]
+    #[inline]
+    pub fn when(self, holds: bool) -> Effects {
+        if holds { self } else { Effects::NONE }
+    }
+
     /// The set without the effects of `other`.
     #[must_use]
     #[inline]

@@ -131,18 +131,11 @@ pub(crate) fn pack(sql: &[u8], start: usize, end: usize) -> u64 {
     if len == 0 || len > 8 {
         return 0;
     }
-    let mask = u64::MAX >> (64 - 8 * len as u32);
-    let raw = match sql.get(start..start + 8).and_then(|bytes| bytes.try_into().ok()) {
-        Some(bytes) => u64::from_le_bytes(bytes),
-        None => {
-            let mut bytes = [0u8; 8];
-            for (to, from) in bytes.iter_mut().zip(sql.get(start..end).unwrap_or_default()) {
-                *to = *from;
-            }
-            u64::from_le_bytes(bytes)
-        }
-    };
-    (raw | LOWER) & mask
+    if let Some(bytes) = sql.get(start..).and_then(|rest| rest.first_chunk::<8>()) {
+        return (u64::from_le_bytes(*bytes) | LOWER) & (u64::MAX >> (64 - 8 * len as u32));
+    }
+    let word = sql.get(start..end).unwrap_or_default();
+    word.iter().rev().fold(0, |packed, &byte| packed << 8 | u64::from(byte | 0x20))
 }
 
 /// [`pack`] of a keyword, for patterns.
@@ -183,7 +176,12 @@ keywords! {
     OR = b"or", REPLACE = b"replace",
     FUNCTION = b"function", INTO = b"into", AS = b"as", FOR = b"for", ON = b"on", SHARE = b"share",
     NO = b"no", KEY = b"key", HOLD = b"hold", HOWDAH = b"howdah", ATOMIC = b"atomic", OFF = b"off",
-    FALSE = b"false",
+    FALSE = b"false", LIMIT = b"limit", OFFSET = b"offset", BY = b"by", ARRAY = b"array", DISTINCT = b"distinct",
+    AND = b"and", NOT = b"not", LIKE = b"like", ILIKE = b"ilike", THEN = b"then", ELSE = b"else", WHEN = b"when",
+    CASE = b"case", BETWEEN = b"between", WHERE = b"where", IN = b"in", ANY = b"any", SOME = b"some", CURRVAL = b"currval", LASTVAL = b"lastval", NEXTVAL = b"nextval",
+    SETVAL = b"setval", SETSEED = b"setseed", CROSSTAB = b"crosstab",
+    // An underscore packs as 0x7f.
+    TS_STAT = b"ts\x7fstat", PG_TEMP = b"pg\x7ftemp",
 }
 
 /// The kind that the first word alone tells; [`refine`] tells the rest for those that need more words.
@@ -255,6 +253,7 @@ fn by_long_word(text: &[u8]) -> Kind {
 }
 
 /// Tells apart the kinds that share a first word, by reading the statement's next tokens.
+#[inline]
 pub(crate) fn refine(kind: Kind, statement: &[u8], standard_conforming_strings: bool) -> Kind {
     if !matches!(
         kind,
@@ -268,6 +267,17 @@ pub(crate) fn refine(kind: Kind, statement: &[u8], standard_conforming_strings: 
     ) {
         return kind;
     }
+    if matches!(statement.len(), 3 | 5 | 6) && matches!(kind, Kind::Begin | Kind::Commit) {
+        // END, BEGIN, COMMIT alone, told from START by the letter.
+        if !matches!(statement.first(), Some(b's' | b'S')) {
+            return kind;
+        }
+    }
+    refine_by_words(kind, statement, standard_conforming_strings)
+}
+
+/// [`refine`] for the kinds that need it.
+fn refine_by_words(kind: Kind, statement: &[u8], standard_conforming_strings: bool) -> Kind {
     let mut words = Lexer::new(statement, standard_conforming_strings);
     let first = words.next_significant();
     let second = words.next_significant();

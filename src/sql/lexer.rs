@@ -8,7 +8,9 @@
 //! [`super::encoding::is_scannable`] accepts.
 //! Source: src/backend/parser/scan.l of PostgreSQL 15.
 
-use super::bytes::{Class, class, is_ident_cont, is_ident_start, is_op_char, is_space, skip_while};
+use super::bytes::{
+    Class, class, ident_end, is_ident_cont, is_ident_start, is_op_char, is_space, skip_while,
+};
 
 /// What a [`Token`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -192,16 +194,17 @@ impl<'a> Lexer<'a> {
     pub(crate) fn next_token(&mut self) -> Option<Token> {
         let sql = self.sql;
         let mut start = self.at;
-        let first = loop {
+        let (first, class) = loop {
             let &byte = sql.get(start)?;
-            if !is_space(byte) {
-                break byte;
+            let class = class(byte);
+            if class != Class::Space {
+                break (byte, class);
             }
             start += 1;
         };
-        let (kind, end) = match class(first) {
+        let (kind, end) = match class {
             Class::Word => {
-                let end = skip_while(sql, start + 1, is_ident_cont);
+                let end = ident_end(sql, start + 1);
                 if end == start + 1 { self.after_one_letter(first, end) } else { (TokenKind::Word, end) }
             }
             Class::Space | Class::Other => (TokenKind::Other, start + 1),
@@ -237,7 +240,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A word of one letter may be the prefix of a string: `at` is the byte behind it.
-    #[inline]
+    #[inline(never)]
     fn after_one_letter(&self, letter: u8, at: usize) -> (TokenKind, usize) {
         let sql = self.sql;
         match (letter, sql.get(at)) {
@@ -383,7 +386,7 @@ fn block_comment(sql: &[u8], start: usize) -> (TokenKind, usize) {
 
 /// A number, from its first digit or point. The longest of `scan.l`'s rules wins, as in flex.
 #[inline]
-fn number(sql: &[u8], start: usize) -> (TokenKind, usize) {
+pub(crate) fn number(sql: &[u8], start: usize) -> (TokenKind, usize) {
     let is_digit = |byte: u8| byte.is_ascii_digit();
     let mut end = skip_while(sql, start, is_digit);
     let mut kind = TokenKind::Integer;
@@ -426,14 +429,15 @@ fn after_number(sql: &[u8], at: usize, byte: u8) -> (TokenKind, usize) {
 
 /// An operator: the longest run of operator bytes, cut before a comment, and without trailing `+` and `-`
 /// unless it holds a byte that no SQL operator has.
-#[inline]
-fn operator(sql: &[u8], start: usize) -> (TokenKind, usize) {
+#[inline(always)]
+pub(crate) fn operator(sql: &[u8], start: usize) -> (TokenKind, usize) {
     match sql.get(start + 1) {
         Some(&byte) if is_op_char(byte) => long_operator(sql, start),
         _ => (TokenKind::Operator, start + 1),
     }
 }
 
+#[inline(never)]
 fn long_operator(sql: &[u8], start: usize) -> (TokenKind, usize) {
     let run_end = skip_while(sql, start, is_op_char);
     let run = sql.get(start..run_end).unwrap_or_default();

@@ -92,8 +92,8 @@ fn dollars_quote_only_where_no_identifier_goes_on() {
     for (sql, want) in [
         ("$$a$b$$", vec![(DollarString, "$$a$b$$")]),
         ("$a$ $b$ $a$", vec![(DollarString, "$a$ $b$ $a$")]),
-        ("$a$$a$$a$", vec![(DollarString, "$a$$a$"), (Other, "$"), (Word, "a$")]),
-        ("x$a$ $a$", vec![(Word, "x$a$"), (Other, "$"), (Word, "a$")]),
+        ("$a$$a$$a$", vec![(DollarString, "$a$$a$"), (UnterminatedDollar, "$a$")]),
+        ("x$a$ $a$", vec![(Word, "x$a$"), (UnterminatedDollar, "$a$")]),
         ("$1$1", vec![(Param, "$1"), (Param, "$1")]),
         ("$1a", vec![(JunkParam, "$1a")]),
         ("$a", vec![(Other, "$"), (Word, "a")]),

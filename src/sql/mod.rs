@@ -7,8 +7,10 @@
 //! | `literal`, `names` | values of strings, names of identifiers |
 //! | `settings`, `prepared`, `transaction` | what SET, PREPARE, BEGIN and their kin say |
 //! | `template` | literals lifted to parameters, the key of the plan cache |
+//! | `parse`, `analysis` | the tree, and what routing asks of it |
 //! | `encoding` | which client encodings can be read as bytes |
 
+pub mod analysis;
 mod bytes;
 pub mod effects;
 pub mod encoding;
@@ -17,9 +19,11 @@ mod known;
 pub mod lexer;
 pub mod literal;
 pub mod names;
+pub mod parse;
 pub mod prepared;
 pub mod scan;
 pub mod settings;
+pub mod template;
 pub mod transaction;
 
 pub use effects::Effects;

@@ -10,10 +10,11 @@
 //! Names match as Postgres matches them: unquoted in any case, quoted exactly. One thing is not seen: in a
 //! server encoding of one byte and a Turkish locale, Postgres lowers the byte of a dotted capital I to `i`.
 
+use super::bytes::{Class, class, ident_end, is_ident_start, skip_while};
 use super::effects::Effects;
 use super::kind::{self, Kind, pack, word};
 use super::known;
-use super::lexer::{Lexer, Token, TokenKind};
+use super::lexer::{Lexer, Token, TokenKind, operator};
 use super::literal;
 use smallvec::SmallVec;
 
@@ -44,260 +45,147 @@ pub type Statements = SmallVec<[Statement; 4]>;
 /// Finds the statements of `sql`; `out` is cleared first. Comments alone are no statement.
 pub fn scan(sql: &[u8], standard_conforming_strings: bool, out: &mut Statements) {
     out.clear();
-    let mut lexer = Lexer::new(sql, standard_conforming_strings);
-    let mut scanner = Scanner::new(sql, standard_conforming_strings);
-    while let Some(token) = lexer.next_token() {
-        match token.kind {
-            TokenKind::Word => scanner.word(token),
-            TokenKind::LineComment | TokenKind::BlockComment => {
-                scanner.comment(token);
-                continue;
+    let mut at = 0;
+    loop {
+        at = skip_while(sql, at, |byte| class(byte) == Class::Space);
+        let start = at;
+        let Some(&byte) = sql.get(start) else {
+            return;
+        };
+        let mut found = Found::default();
+        let kind = if class(byte) == Class::Word {
+            let end = ident_end(sql, start + 1);
+            if end > start + 1 {
+                at = end;
             }
-            TokenKind::Semicolon => {
-                if scanner.depth == 0 && scanner.atomic == 0 {
-                    scanner.finish(out);
-                    continue;
-                }
+            kind::by_first_word(sql, start, end)
+        } else {
+            match found.first_token(sql, standard_conforming_strings, &mut at) {
+                Some(kind) => kind,
+                None => continue,
             }
-            TokenKind::ParenOpen => {
-                if scanner.kind.is_none() {
-                    scanner.kind = Some(Kind::Select);
-                }
-                scanner.depth += 1;
-            }
-            TokenKind::ParenClose => scanner.depth = scanner.depth.saturating_sub(1),
-            TokenKind::Operator
-            | TokenKind::Comma
-            | TokenKind::Dot
-            | TokenKind::Integer
-            | TokenKind::Param => {}
-            _ => scanner.rarer_token(token),
-        }
-        scanner.take(token);
+        };
+        let head = Head { sql, standard_conforming_strings, start, kind };
+        let end = statement_end(head, &mut at, &mut found);
+        out.push(found.finish(head, end));
     }
-    scanner.finish(out);
 }
 
-const NOWHERE: Token = Token { kind: TokenKind::Semicolon, start: usize::MAX, end: usize::MAX };
+/// Reads the statement's tokens from `at` on, past its semicolon; the answer is the end of the last one
+/// before that, or of a comment behind it.
+///
+/// The commonest tokens are read here, by the same rules as the lexer's, the others by the lexer.
+#[inline(always)]
+fn statement_end(head: Head<'_>, from: &mut usize, found: &mut Found) -> usize {
+    let sql = head.sql;
+    let mut depth = 0usize;
+    let mut at = *from;
+    let mut end = at;
+    let mut last = head.start;
+    let mut before = head.start;
+    while let Some(&byte) = sql.get(at) {
+        let start = at;
+        match class(byte) {
+            Class::Space => {
+                at += 1;
+                continue;
+            }
+            Class::Word => {
+                at = ident_end(sql, start + 1);
+                if known::may_be_known(sql, byte, start, at) {
+                    found.known_word(&Place { head, last, before, depth }, start, at);
+                } else if at == start + 1 {
+                    at = found.one_letter(&head, start);
+                }
+            }
+            Class::Digit => {
+                at = skip_while(sql, start + 1, |byte| class(byte) == Class::Digit);
+                if sql.get(at).is_some_and(|&byte| byte == b'.' || is_ident_start(byte)) {
+                    at = found.rarer_token(&head, start);
+                }
+            }
+            Class::Comma => at += 1,
+            Class::Operator => at = operator(sql, start).1,
+            Class::ParenOpen => {
+                depth += 1;
+                at += 1;
+            }
+            Class::ParenClose => {
+                depth = depth.saturating_sub(1);
+                at += 1;
+            }
+            Class::Semicolon => {
+                at += 1;
+                if depth == 0 && found.atomic == 0 {
+                    break;
+                }
+            }
+            Class::Minus | Class::Slash if is_comment(sql, start) => {
+                at = found.comment(&head, start);
+                end = at;
+                continue;
+            }
+            _ => at = found.rarer_token(&head, start),
+        }
+        end = at;
+        before = last;
+        last = start;
+        // Most tokens have one space behind them.
+        at += usize::from(sql.get(at) == Some(&b' '));
+    }
+    *from = at;
+    end
+}
 
-struct Scanner<'a> {
+/// Whether a comment starts at a minus or slash.
+fn is_comment(sql: &[u8], at: usize) -> bool {
+    matches!(sql.get(at..at + 2), Some(b"--" | b"/*"))
+}
+
+/// A statement as its first token tells it.
+#[derive(Clone, Copy)]
+struct Head<'a> {
     sql: &'a [u8],
     standard_conforming_strings: bool,
     start: usize,
-    end: usize,
-    kind: Option<Kind>,
-    effects: Effects,
-    /// Open parentheses.
-    depth: usize,
-    /// Open `BEGIN ATOMIC` bodies.
-    atomic: usize,
-    /// The last token and the one before it, comments left out.
-    last: Token,
-    before: Token,
-    /// A mention of `pg_settings`, and of UPDATE.
-    mentions: u8,
+    kind: Kind,
 }
 
-const MENTIONS_SETTINGS: u8 = 1;
-const MENTIONS_UPDATE: u8 = 2;
-
-impl<'a> Scanner<'a> {
-    fn new(sql: &'a [u8], standard_conforming_strings: bool) -> Self {
-        Scanner {
-            sql,
-            standard_conforming_strings,
-            start: usize::MAX,
-            end: 0,
-            kind: None,
-            effects: Effects::NONE,
-            depth: 0,
-            atomic: 0,
-            last: NOWHERE,
-            before: NOWHERE,
-            mentions: 0,
-        }
-    }
-
-    #[inline(always)]
-    fn take(&mut self, token: Token) {
-        self.start = self.start.min(token.start);
-        self.end = token.end;
-        self.before = self.last;
-        self.last = token;
-        if self.kind.is_none() {
-            self.kind = Some(Kind::Other);
-        }
-    }
-
-    #[inline(always)]
-    fn word(&mut self, token: Token) {
-        if self.kind.is_none() {
-            self.kind = Some(kind::by_first_word(self.sql, token.start, token.end));
-        } else if known::may_be_known(self.sql, token) {
-            self.known_word(token);
-        }
-    }
-
-    /// Ends the statement, if any, at the last token or comment.
-    fn finish(&mut self, out: &mut Statements) {
-        if let Some(kind) = self.kind {
-            let statement = self.sql.get(self.start..self.end).unwrap_or_default();
-            let kind = kind::refine(kind, statement, self.standard_conforming_strings);
-            let mut effects = self.effects;
-            match kind {
-                Kind::Listen => effects |= Effects::LISTEN,
-                Kind::Load => effects |= Effects::LOAD,
-                Kind::Update => self.mentions |= MENTIONS_UPDATE,
-                _ => {}
-            }
-            if self.mentions == MENTIONS_SETTINGS | MENTIONS_UPDATE {
-                effects |= Effects::UPDATES_SETTINGS;
-            }
-            out.push(Statement { start: self.start, end: self.end, kind, effects });
-        }
-        *self = Scanner::new(self.sql, self.standard_conforming_strings);
-    }
-
-    #[cold]
-    fn comment(&mut self, token: Token) {
-        self.start = self.start.min(token.start);
-        self.end = token.end;
-        let body = token.text(self.sql).get(2..).unwrap_or_default().trim_ascii_start();
-        if body.get(..7).is_some_and(|head| head.eq_ignore_ascii_case(b"howdah:")) {
-            self.effects |= Effects::HOWDAH_HINT;
-        }
-    }
-
-    #[cold]
-    fn rarer_token(&mut self, token: Token) {
-        match token.kind {
-            TokenKind::String
-            | TokenKind::EscapeString
-            | TokenKind::UnicodeString
-            | TokenKind::DollarString => {
-                self.effects |= literal::effects_of_string(token.text(self.sql), token.kind);
-            }
-            TokenKind::QuotedIdent => {
-                let text = token.text(self.sql);
-                self.name(text.get(1..text.len().saturating_sub(1)).unwrap_or_default());
-            }
-            TokenKind::UnicodeIdent => self.effects |= Effects::UNICODE_IDENT,
-            kind if kind.is_error() => self.effects |= Effects::LEXICAL_ERROR,
-            _ => {}
-        }
+impl<'a> Head<'a> {
+    fn tokens_from(&self, at: usize) -> Lexer<'a> {
+        Lexer::starting_at(self.sql, at, self.standard_conforming_strings)
     }
 
     fn is_word(&self, token: Token, packed: u64) -> bool {
         token.kind == TokenKind::Word && pack(self.sql, token.start, token.end) == packed
     }
 
-    /// A word whose length and first letter are those of a known one.
-    #[inline(never)]
-    fn known_word(&mut self, token: Token) {
-        let packed = pack(self.sql, token.start, token.end);
-        match packed {
-            word::UPDATE | word::SHARE | word::NO | word::KEY => {
-                if packed == word::UPDATE {
-                    self.mentions |= MENTIONS_UPDATE;
-                }
-                if self.is_word(self.last, word::FOR) {
-                    self.effects |= Effects::FOR_LOCK;
-                }
-            }
-            word::TEMP => self.temporary(),
-            word::DROP => {
-                if self.depth == 0
-                    && self.is_word(self.last, word::COMMIT)
-                    && self.is_word(self.before, word::ON)
-                {
-                    self.effects |= Effects::WRITES_TEMP_ON_COMMIT_DROP;
-                }
-            }
-            word::HOLD => {
-                if self.kind == Some(Kind::Declare) && self.is_word(self.last, word::WITH) {
-                    self.effects |= Effects::HOLD;
-                }
-            }
-            word::EXECUTE => match self.kind {
-                Some(Kind::Explain) => self.effects |= Effects::EXECUTES_PREPARED,
-                Some(Kind::Create) if self.is_word(self.last, word::AS) => {
-                    self.effects |= Effects::EXECUTES_PREPARED;
-                }
-                _ => {}
-            },
-            word::ATOMIC => {
-                if self.kind == Some(Kind::Create) && self.depth == 0 && self.is_routine_body() {
-                    self.atomic += 1;
-                }
-            }
-            word::END => {
-                let ends_body =
-                    self.last.kind == TokenKind::Semicolon || self.is_word(self.last, word::ATOMIC);
-                if self.atomic > 0 && self.depth == 0 && ends_body {
-                    self.atomic -= 1;
-                }
-            }
-            word::HOWDAH => {
-                if self.kind == Some(Kind::Explain) && self.is_explain_option(token) {
-                    self.effects |= Effects::EXPLAIN_HOWDAH;
-                }
-            }
-            _ => {
-                let mut lower = [0u8; known::NAME_BYTES_MAX];
-                let text = token.text(self.sql);
-                let len = text.len().min(known::NAME_BYTES_MAX);
-                for (to, from) in lower.iter_mut().zip(text) {
-                    *to = from.to_ascii_lowercase();
-                }
-                match lower.get(..len).unwrap_or_default() {
-                    b"temporary" => self.temporary(),
-                    name => self.name(name),
-                }
-            }
-        }
-    }
-
-    /// TEMP or TEMPORARY where it makes something temporary, not where it is a column or table.
-    fn temporary(&mut self) {
-        let follows_create = self.is_word(self.last, word::CREATE)
-            || self.is_word(self.last, word::REPLACE)
-            || self.is_word(self.last, word::LOCAL)
-            || self.is_word(self.last, word::GLOBAL);
-        let follows_into = self.is_word(self.last, word::INTO)
-            && !self.is_word(self.before, word::INSERT)
-            && !self.is_word(self.before, word::MERGE);
-        if follows_create || follows_into {
-            self.effects |= Effects::TEMP;
-        }
-    }
-
-    /// Whether the statement begins CREATE \[OR REPLACE\] FUNCTION or PROCEDURE, and the last word is BEGIN.
-    fn is_routine_body(&self) -> bool {
+    /// Whether the statement begins CREATE \[OR REPLACE\] FUNCTION or PROCEDURE.
+    fn is_create_routine(&self) -> bool {
         let is_routine =
             |token: Token| self.is_word(token, word::FUNCTION) || token.is_word(self.sql, b"procedure");
-        let mut head = Lexer::starting_at(self.sql, self.start, self.standard_conforming_strings);
-        head.next_significant();
-        let is_create_routine = match head.next_significant() {
+        let mut tokens = self.tokens_from(self.start);
+        tokens.next_significant();
+        match tokens.next_significant() {
             Some(token) if self.is_word(token, word::OR) => {
-                head.next_significant().is_some_and(|token| self.is_word(token, word::REPLACE))
-                    && head.next_significant().is_some_and(is_routine)
+                tokens.next_significant().is_some_and(|token| self.is_word(token, word::REPLACE))
+                    && tokens.next_significant().is_some_and(is_routine)
             }
             Some(token) => is_routine(token),
             None => false,
-        };
-        is_create_routine && self.is_word(self.last, word::BEGIN)
+        }
     }
 
-    /// Whether `howdah` at `token` is the name of an option of EXPLAIN that is not switched off.
-    fn is_explain_option(&self, token: Token) -> bool {
-        let mut tokens = Lexer::starting_at(self.sql, self.start, self.standard_conforming_strings);
+    /// Whether `howdah` at byte `at` is the name of an option of EXPLAIN that is not switched off.
+    fn is_explain_option(&self, at: usize) -> bool {
+        let mut tokens = self.tokens_from(self.start);
         tokens.next_significant();
         if tokens.next_significant().is_none_or(|open| open.kind != TokenKind::ParenOpen) {
             return false;
         }
         let mut starts_option = true;
         while let Some(option) = tokens.next_significant() {
-            if option.start == token.start {
+            if option.start == at {
                 let value = tokens.next_significant();
                 let is_off = value.is_some_and(|value| {
                     self.is_word(value, word::OFF)
@@ -322,11 +210,213 @@ impl<'a> Scanner<'a> {
         }
         false
     }
+}
+
+/// Where in its statement a token stands: behind the tokens that start at `last` and `before` it, in `depth`
+/// parentheses.
+struct Place<'a> {
+    head: Head<'a>,
+    last: usize,
+    before: usize,
+    depth: usize,
+}
+
+impl Place<'_> {
+    fn is_word_at(&self, at: usize, packed: u64) -> bool {
+        let token = self.head.tokens_from(at).next_token();
+        token.is_some_and(|token| self.head.is_word(token, packed))
+    }
+
+    fn follows(&self, packed: u64) -> bool {
+        self.is_word_at(self.last, packed)
+    }
+
+    /// Whether TEMP or TEMPORARY here makes something temporary, and is not a column or table.
+    fn makes_temporary(&self) -> bool {
+        [word::CREATE, word::REPLACE, word::LOCAL, word::GLOBAL].iter().any(|&packed| self.follows(packed))
+            || (self.follows(word::INTO)
+                && !self.is_word_at(self.before, word::INSERT)
+                && !self.is_word_at(self.before, word::MERGE))
+    }
+}
+
+/// What the tokens of a statement told so far.
+#[derive(Default)]
+struct Found {
+    effects: Effects,
+    /// Open `BEGIN ATOMIC` bodies.
+    atomic: usize,
+    mentions_settings: bool,
+    mentions_update: bool,
+}
+
+impl Found {
+    #[inline(always)]
+    fn finish(self, head: Head<'_>, end: usize) -> Statement {
+        let mut effects = self.effects;
+        let text = head.sql.get(head.start..end).unwrap_or_default();
+        let kind = kind::refine(head.kind, text, head.standard_conforming_strings);
+        match kind {
+            Kind::Listen => effects |= Effects::LISTEN,
+            Kind::Load => effects |= Effects::LOAD,
+            _ => {}
+        }
+        if self.mentions_settings && (self.mentions_update || kind == Kind::Update) {
+            effects |= Effects::UPDATES_SETTINGS;
+        }
+        Statement { start: head.start, end, kind, effects }
+    }
+
+    /// The kind of a statement whose first token is no word, comments before it passed over.
+    ///
+    /// `at` is where `statement_end` shall go on, or behind an empty statement.
+    #[cold]
+    fn first_token(&mut self, sql: &[u8], scs: bool, at: &mut usize) -> Option<Kind> {
+        loop {
+            let token = Lexer::starting_at(sql, *at, scs).next_token();
+            let Some(token) = token else {
+                *at = sql.len();
+                return None;
+            };
+            *at = token.start;
+            match token.kind {
+                TokenKind::Word => {
+                    if token.end > token.start + 1 {
+                        *at = token.end;
+                    }
+                    return Some(kind::by_first_word(sql, token.start, token.end));
+                }
+                TokenKind::ParenOpen => return Some(Kind::Select),
+                TokenKind::Semicolon => {
+                    *at = token.end;
+                    return None;
+                }
+                kind if kind.is_comment() => {
+                    self.hint(token.text(sql));
+                    *at = token.end;
+                }
+                _ => return Some(Kind::Other),
+            }
+        }
+    }
+
+    /// Reads the comment at `at`; the answer is its end.
+    #[cold]
+    fn comment(&mut self, head: &Head<'_>, at: usize) -> usize {
+        let Some(token) = head.tokens_from(at).next_token() else {
+            return head.sql.len();
+        };
+        self.hint(token.text(head.sql));
+        if token.kind.is_error() {
+            self.effects |= Effects::LEXICAL_ERROR;
+        }
+        token.end
+    }
+
+    fn hint(&mut self, comment: &[u8]) {
+        let body = comment.get(2..).unwrap_or_default().trim_ascii_start();
+        if body.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"howdah:")) {
+            self.effects |= Effects::HOWDAH_HINT;
+        }
+    }
+
+    /// A word of one letter, or the string whose prefix it is; the answer is its end.
+    #[inline(never)]
+    fn one_letter(&mut self, head: &Head<'_>, at: usize) -> usize {
+        match head.sql.get(at + 1) {
+            Some(b'\'' | b'&') => self.rarer_token(head, at),
+            _ => at + 1,
+        }
+    }
+
+    /// Reads the token at `at`; the answer is its end.
+    #[inline(never)]
+    fn rarer_token(&mut self, head: &Head<'_>, at: usize) -> usize {
+        let Some(token) = head.tokens_from(at).next_token() else {
+            return head.sql.len();
+        };
+        match token.kind {
+            TokenKind::Integer | TokenKind::Numeric | TokenKind::Param | TokenKind::Dot => {}
+            kind if kind.is_string() => {
+                self.effects |= literal::effects_of_string(token.text(head.sql), kind);
+            }
+            TokenKind::QuotedIdent => {
+                let text = token.text(head.sql);
+                self.name(text.get(1..text.len().saturating_sub(1)).unwrap_or_default());
+            }
+            TokenKind::UnicodeIdent => self.effects |= Effects::UNICODE_IDENT,
+            kind if kind.is_error() => self.effects |= Effects::LEXICAL_ERROR,
+            _ => {}
+        }
+        token.end
+    }
+
+    /// A word whose length and first letter are those of a known one.
+    #[inline(never)]
+    fn known_word(&mut self, place: &Place<'_>, start: usize, end: usize) {
+        let Head { sql, kind, .. } = place.head;
+        let effect = match pack(sql, start, end) {
+            0 => return self.long_word(place, sql.get(start..end).unwrap_or_default()),
+            word::UPDATE => {
+                self.mentions_update = true;
+                Effects::FOR_LOCK.when(place.follows(word::FOR))
+            }
+            word::SHARE | word::NO | word::KEY => Effects::FOR_LOCK.when(place.follows(word::FOR)),
+            word::TEMP => Effects::TEMP.when(place.makes_temporary()),
+            word::DROP => {
+                let is_on_commit = place.depth == 0
+                    && place.follows(word::COMMIT)
+                    && place.is_word_at(place.before, word::ON);
+                Effects::WRITES_TEMP_ON_COMMIT_DROP.when(is_on_commit)
+            }
+            word::HOLD => Effects::HOLD.when(kind == Kind::Declare && place.follows(word::WITH)),
+            word::EXECUTE => Effects::EXECUTES_PREPARED
+                .when(kind == Kind::Explain || (kind == Kind::Create && place.follows(word::AS))),
+            word::HOWDAH => {
+                Effects::EXPLAIN_HOWDAH.when(kind == Kind::Explain && place.head.is_explain_option(start))
+            }
+            word::ATOMIC => {
+                let starts_body = kind == Kind::Create
+                    && place.depth == 0
+                    && place.follows(word::BEGIN)
+                    && place.head.is_create_routine();
+                self.atomic += usize::from(starts_body);
+                return;
+            }
+            word::END => {
+                let ends_body = self.atomic > 0
+                    && place.depth == 0
+                    && (sql.get(place.last) == Some(&b';') || place.follows(word::ATOMIC));
+                self.atomic -= usize::from(ends_body);
+                return;
+            }
+            word::CURRVAL | word::LASTVAL => Effects::SEQUENCE_STATE,
+            word::NEXTVAL | word::SETVAL => Effects::NEXTVAL,
+            word::SETSEED => Effects::SETSEED,
+            word::PG_TEMP => Effects::TEMP,
+            word::TS_STAT | word::CROSSTAB => Effects::SQL_IN_TEXT,
+            _ => return,
+        };
+        self.effects |= effect;
+    }
+
+    /// A word of more than eight bytes.
+    fn long_word(&mut self, place: &Place<'_>, text: &[u8]) {
+        let mut lower = [0u8; known::NAME_BYTES_MAX];
+        let len = text.len().min(known::NAME_BYTES_MAX);
+        for (to, from) in lower.iter_mut().zip(text) {
+            *to = from.to_ascii_lowercase();
+        }
+        match lower.get(..len).unwrap_or_default() {
+            b"temporary" => self.effects |= Effects::TEMP.when(place.makes_temporary()),
+            name => self.name(name),
+        }
+    }
 
     /// A name as Postgres decodes it (an unquoted one lowered) that may be a known function or view.
     fn name(&mut self, name: &[u8]) {
         if name == b"pg_settings" {
-            self.mentions |= MENTIONS_SETTINGS;
+            self.mentions_settings = true;
         }
         self.effects |= known::effects_of_name(name);
     }

@@ -242,4 +242,25 @@ proptest::proptest! {
             last = statement.end;
         }
     }
+
+    #[test]
+    fn the_scan_splits_where_the_lexer_finds_semicolons(sql in proptest::collection::vec(
+        proptest::sample::select(b"'\"$;-/*\\eEuUbxn&\n\xc3 a1.:=+".to_vec()), 0..60), scs in proptest::bool::ANY)
+    {
+        let mut out = Statements::new();
+        scan(&sql, scs, &mut out);
+        let spans: Vec<_> = out.iter().map(|statement| (statement.start, statement.end)).collect();
+        let mut want = Vec::new();
+        let mut current: Option<(usize, usize, bool)> = None;
+        for token in Lexer::new(&sql, scs) {
+            if token.kind == TokenKind::Semicolon {
+                want.extend(current.take().filter(|it| it.2).map(|it| (it.0, it.1)));
+            } else {
+                let (start, _, has_token) = current.unwrap_or((token.start, 0, false));
+                current = Some((start, token.end, has_token || !token.kind.is_comment()));
+            }
+        }
+        want.extend(current.filter(|it| it.2).map(|it| (it.0, it.1)));
+        assert_eq!(spans, want);
+    }
 }

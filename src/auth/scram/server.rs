@@ -297,10 +297,10 @@ fn read_value<'a>(rest: &mut &'a str, value: &'a str, attribute: char) -> Result
     Ok(value)
 }
 
-/// The first byte in Postgres's form for messages: itself where printable, else `0x` and its value.
+/// The first byte in Postgres's form for messages: itself in quotes where printable, else `0x` and its value.
 fn sanitize_char(text: &str) -> String {
     match text.bytes().next().unwrap_or(0) {
-        byte @ 0x21..=0x7e => char::from(byte).to_string(),
+        byte @ 0x21..=0x7e => format!("'{}'", char::from(byte)),
         byte => format!("0x{byte:02x}"),
     }
 }

@@ -1,0 +1,31 @@
+-- The schema that tests/plan.rs plans against. Regenerate tests/golden/catalog.txt with this in an empty
+-- database and: psql -XAt -F '|' -f src/catalog/load.sql
+CREATE SCHEMA app;
+CREATE TABLE customers (id bigint PRIMARY KEY, name text, email text);
+CREATE TABLE orders (customer_id bigint REFERENCES customers (id) ON DELETE CASCADE, id bigint, total numeric(12, 2),
+  note text, created timestamptz DEFAULT now(), PRIMARY KEY (customer_id, id));
+CREATE TABLE order_lines (customer_id bigint, order_id bigint, line int, product_id int, quantity int,
+  PRIMARY KEY (customer_id, order_id, line), FOREIGN KEY (customer_id, order_id) REFERENCES orders (customer_id, id));
+CREATE TABLE events (customer_id int, at timestamptz, kind text) PARTITION BY RANGE (at);
+CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+CREATE TABLE accounts (aid int PRIMARY KEY, bid int, abalance int);
+CREATE TABLE audited (customer_id bigint, note text);
+CREATE TABLE tickets (customer_id bigint, id bigserial UNIQUE, note text);
+CREATE TABLE numbered (customer_id bigint, id bigserial, note text);
+CREATE TABLE textkeyed (k text PRIMARY KEY);
+CREATE TABLE products (id int PRIMARY KEY, name text, price numeric);
+CREATE TABLE archive (id int, note text);
+CREATE TABLE logged (id int);
+CREATE TABLE wishes (product_id int, customer_id bigint REFERENCES customers (id));
+CREATE TABLE app.orders (id int);
+CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS 'begin return new; end';
+CREATE FUNCTION touch(int) RETURNS int LANGUAGE plpgsql AS 'begin return 1; end';
+CREATE FUNCTION doubled(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'select $1 * 2';
+CREATE FUNCTION margin(products) RETURNS numeric LANGUAGE sql STABLE AS 'select 1.0';
+CREATE TRIGGER spying BEFORE INSERT ON audited FOR EACH ROW EXECUTE FUNCTION spy();
+CREATE TRIGGER spying BEFORE INSERT ON logged FOR EACH ROW EXECUTE FUNCTION spy();
+CREATE VIEW order_totals AS SELECT customer_id, sum(total) FROM orders GROUP BY 1;
+CREATE VIEW big_spenders AS SELECT * FROM order_totals WHERE sum > 1000;
+CREATE MATERIALIZED VIEW order_count AS SELECT count(*) FROM orders;
+CREATE VIEW product_names AS SELECT name FROM products;
+CREATE VIEW touching AS SELECT touch(id) FROM products;

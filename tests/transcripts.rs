@@ -1,0 +1,148 @@
+//! Byte transcripts: what plain Postgres answers to an exchange, Howdah answers too.
+//!
+//! The exchanges are in `tests/corpus/transcripts/`, in the notation of `support/script.rs`; the
+//! bytes compare as `support/compare.rs` says.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod support;
+
+use support::compare::difference;
+use support::config::Config;
+use support::postgres::Postgres;
+use support::proxy::Howdah;
+use support::relay::{Fault, Relay};
+use support::script::{self, Script, Sending, Step};
+use support::wire::Event;
+
+const CORPUS: [(&str, &str); 6] = [
+    ("simple", include_str!("corpus/transcripts/simple.txt")),
+    ("extended", include_str!("corpus/transcripts/extended.txt")),
+    ("pipeline", include_str!("corpus/transcripts/pipeline.txt")),
+    ("copy", include_str!("corpus/transcripts/copy.txt")),
+    ("session", include_str!("corpus/transcripts/session.txt")),
+    ("values", include_str!("corpus/transcripts/values.txt")),
+];
+
+/// Exchanges share tables: those of all tests here run one after another.
+fn run(script: &Script, port: u16, sending: Sending) -> Vec<Step> {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let setup = script.setup();
+    if !setup.is_empty() {
+        let mut wire = Postgres::shared().app();
+        for sql in setup {
+            wire.run(sql);
+        }
+        wire.terminate();
+    }
+    script.run(port, sending)
+}
+
+fn corpus(name: &str) -> Vec<Script> {
+    script::parse(CORPUS.iter().find(|(file, _)| *file == name).unwrap().1)
+}
+
+/// Runs a corpus file on plain Postgres and through `port`; gives what differs.
+fn differences(name: &str, port: u16, sendings: impl Fn(usize) -> Vec<Sending>) -> Vec<String> {
+    let postgres = Postgres::shared().port;
+    let mut found = Vec::new();
+    for (number, script) in corpus(name).iter().enumerate() {
+        let expected = run(script, postgres, Sending::Whole);
+        for step in &expected {
+            let stuck = step.events.contains(&Event::TimedOut);
+            assert!(!stuck, "{name}: {}: Postgres itself does not answer `{}`", script.name, step.line);
+        }
+        for sending in sendings(number) {
+            let answered = run(script, port, sending);
+            if let Some(difference) = difference(&expected, &answered) {
+                found.push(format!("{name}: {} ({sending:?})\n{difference}", script.name));
+            }
+        }
+    }
+    found
+}
+
+fn holds_through_howdah(name: &str) {
+    let howdah = Howdah::start(&Config::new(&[Postgres::shared().port]).pool("size", 2));
+    let sendings = |number: usize| match number % 8 {
+        0 => vec![Sending::Whole, Sending::Chunks(1)],
+        4 => vec![Sending::Whole, Sending::Chunks(7)],
+        _ => vec![Sending::Whole],
+    };
+    let found = differences(name, howdah.port, sendings);
+    assert!(found.is_empty(), "{} exchanges differ:\n{}", found.len(), found.join("\n\n"));
+}
+
+#[test]
+fn simple_queries() {
+    holds_through_howdah("simple");
+}
+
+#[test]
+fn extended_protocol() {
+    holds_through_howdah("extended");
+}
+
+#[test]
+fn pipelines() {
+    holds_through_howdah("pipeline");
+}
+
+#[test]
+fn copy() {
+    holds_through_howdah("copy");
+}
+
+#[test]
+fn sessions() {
+    holds_through_howdah("session");
+}
+
+#[test]
+fn values_and_sizes() {
+    holds_through_howdah("values");
+}
+
+#[test]
+fn the_corpus_has_at_least_300_exchanges_with_names_of_their_own() {
+    let mut names: Vec<String> = CORPUS
+        .iter()
+        .flat_map(|(file, text)| script::parse(text).into_iter().map(move |s| format!("{file}: {}", s.name)))
+        .collect();
+    assert!(names.len() >= 300, "only {}", names.len());
+    names.sort();
+    names.windows(2).for_each(|pair| assert_ne!(pair[0], pair[1]));
+}
+
+#[test]
+fn an_honest_relay_is_found_equal() {
+    let relay = Relay::start(Postgres::shared().port, Fault::None);
+    for (name, _) in CORPUS {
+        let found = differences(name, relay.port, |_| vec![Sending::Whole]);
+        assert!(found.is_empty(), "{}", found.join("\n\n"));
+    }
+}
+
+#[test]
+fn planted_differences_are_found() {
+    let script = &script::parse(
+        "== probe\nQ select 1 as a, 'x' as b union all select 2, 'y'; select 3\nQ select 1; select 1/0\nQ set datestyle to german\n",
+    )[0];
+    let postgres = Postgres::shared().port;
+    let expected = run(script, postgres, Sending::Whole);
+    assert_eq!(difference(&expected, &run(script, postgres, Sending::Whole)), None);
+    let faults = b"TDCEZS".iter().flat_map(|&tag| {
+        let swapped = (tag != b'Z').then_some(Fault::Swap(tag));
+        [Fault::FlipBit(tag), Fault::Double(tag)]
+            .into_iter()
+            .chain((tag != b'Z').then_some(Fault::Drop(tag)))
+            .chain(swapped)
+    });
+    for fault in faults {
+        let relay = Relay::start(postgres, fault);
+        let mut answered = run(script, relay.port, Sending::Whole);
+        answered.truncate(expected.len());
+        assert!(difference(&expected, &answered).is_some(), "not found: {fault:?}");
+    }
+}
