@@ -45,7 +45,7 @@ impl Context<'_> {
 
     fn log_level(&mut self, raw: Option<At<String>>, default: String) -> String {
         let Some(level) = raw else { return default };
-        if let Err(error) = crate::telemetry::check_filter(level.get()) {
+        if let Err(error) = crate::config::check_filter(level.get()) {
             let levels = ["error", "warn", "info", "debug", "trace", "off"];
             let found = format!("{:?} is not a log level: {error}", level.get());
             let allowed =
