@@ -1,7 +1,6 @@
-//! What may be written for `log_level`.
+//! Which log filters are accepted.
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 /// Checks a log filter: levels, or `target=level`, separated by commas.
 ///
@@ -9,7 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check_filter(text: &str) -> Result<(), String> {
+pub fn check_log_filter(text: &str) -> Result<(), String> {
     for part in text.split(',') {
         let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim();
         if level.parse::<LevelFilter>().is_err() || level.is_empty() {
@@ -21,15 +20,15 @@ pub fn check_filter(text: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::check_filter;
+    use super::check_log_filter;
 
     #[test]
     fn filters_are_levels_or_targets_with_levels() {
         for good in ["info", "off", "WARN", "info,howdah::pool=debug", "howdah=trace"] {
-            assert_eq!(check_filter(good), Ok(()), "{good}");
+            assert_eq!(check_log_filter(good), Ok(()), "{good}");
         }
         for bad in ["", "inof", "info,", "howdah::pool", "howdah=loud", "info,,debug"] {
-            assert!(check_filter(bad).is_err(), "{bad}");
+            assert!(check_log_filter(bad).is_err(), "{bad}");
         }
     }
 }

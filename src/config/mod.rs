@@ -13,7 +13,7 @@ mod units;
 mod validate;
 mod watch;
 
-pub use log_filter::check_filter;
+pub use log_filter::check_log_filter;
 pub use model::*;
 pub use reload::{Check, ConfigStore, Observer, ReloadReport};
 pub use schema::{reference, schema};

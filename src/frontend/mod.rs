@@ -6,7 +6,6 @@ pub mod handshake;
 mod login;
 mod registry;
 mod relay;
-pub mod users;
 
 pub use login::{AdminDatabase, serve_connection};
 pub use registry::{CancelTarget, ClientHandle, NewClient, Registry};

@@ -1,10 +1,8 @@
-//! Log lines: set-up, level changes, and the line of a slow statement. Never a literal, never a secret.
+//! Log lines: set-up and level changes.
+//!
+//! Whoever logs passes no literal of a statement and no secret; nothing is filtered out here.
 
-mod slow;
-
-pub use slow::SlowStatement;
-
-use crate::config::{General, LogFormat, check_filter};
+use crate::config::{General, LogFormat, check_log_filter};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -31,7 +29,7 @@ pub struct AlreadySetUp;
 /// # Errors
 /// [`AlreadySetUp`] the second time.
 pub fn init(general: &General) -> Result<LogControl, AlreadySetUp> {
-    let variable = std::env::var(LEVEL_VARIABLE).ok().filter(|filter| check_filter(filter).is_ok());
+    let variable = std::env::var(LEVEL_VARIABLE).ok().filter(|filter| check_log_filter(filter).is_ok());
     let (filter, handle) = reload::Layer::new(filter(variable.as_deref().unwrap_or(&general.log_level)));
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match general.log_format {
