@@ -35,6 +35,7 @@ impl Demo {
         }
         let mut errors = String::new();
         child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        let _status = child.wait();
         panic!("the demo ended before it was ready: {errors}");
     }
 
