@@ -155,6 +155,7 @@ async fn log_in(
         received_bytes: 0,
         began: None,
         is_leaving: false,
+        is_held: false,
         copy_passing: 0,
     });
     match told {
