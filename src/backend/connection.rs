@@ -154,6 +154,11 @@ impl ServerConnection {
             && self.out.is_empty()
     }
 
+    /// How many bytes wait to be sent.
+    pub fn unsent(&self) -> usize {
+        self.out.len().saturating_sub(self.sent)
+    }
+
     /// Reads what is there into `buffer`; 0 bytes is the end.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<std::io::Result<usize>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(0)) };

@@ -1,9 +1,9 @@
 //! The loop that serves one client whose database is one server, or whose statements all go to one.
 
 use super::Service;
-use super::routed::Routed;
 use super::registry::{CancelTarget, ClientHandle};
 use super::relay::{Event, with_scratch};
+use super::routed::Routed;
 use crate::backend::ServerConnection;
 use crate::error::{Severity, SqlError};
 use crate::ids::ShardId;
@@ -26,6 +26,12 @@ use std::time::Instant;
 
 /// Limit of the messages that Postgres limits likewise, in bytes.
 const SMALL_MESSAGE_MAX: usize = 10_000;
+
+/// While more bytes than this wait to be sent to the server, it is given no more messages.
+const UNSENT_MAX: usize = 1024 * 1024;
+
+/// While the server owes more replies than this, it is given no more messages.
+const OWED_MAX: usize = 16 * 1024;
 
 /// Why a client's loop ended.
 #[derive(Debug)]
@@ -67,6 +73,8 @@ pub(super) struct Client {
     pub(super) routed: Option<Box<Routed>>,
     /// The client said goodbye: what it asked for before is still answered.
     pub(super) is_leaving: bool,
+    /// Input waits until the server has taken, or answered, what it was sent.
+    pub(super) is_held: bool,
     /// CopyData's bytes that are to be passed on without waiting for the whole message.
     pub(super) copy_passing: usize,
 }
@@ -167,7 +175,7 @@ impl Client {
     /// The server owes nothing more.
     pub(super) async fn settled(&mut self) {
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else { return };
-        if !connection.state.is_quiet() {
+        if !connection.state.is_between_messages() || self.copy_passing > 0 {
             return;
         }
         let may_release = self.session.may_release(&connection.state);
@@ -273,10 +281,18 @@ impl Client {
     async fn process_input(&mut self) -> Result<(), End> {
         loop {
             if self.pass_copy_data() {
+                if self.copy_passing == 0 {
+                    // The COPY may have failed, and all been answered, while this was on its way.
+                    self.settled().await;
+                }
                 continue;
+            }
+            if self.copy_passing > 0 {
+                break;
             }
             let Some((tag, frame)) = self.next_frame()? else { break };
             if self.is_congested() {
+                self.hold();
                 break;
             }
             match tag {
@@ -321,17 +337,34 @@ impl Client {
         connection.is_none_or(|connection| connection.state.is_quiet())
     }
 
-    fn is_congested(&mut self) -> bool {
-        self.lease
-            .as_mut()
-            .and_then(|lease| lease.connection())
-            .is_some_and(|connection| connection.out.len() > 1024 * 1024)
+    /// Whether the server has enough to do for now.
+    pub(super) fn is_congested(&mut self) -> bool {
+        self.lease.as_mut().and_then(|lease| lease.connection()).is_some_and(|connection| {
+            connection.unsent() > UNSENT_MAX || connection.state.expected.len() > OWED_MAX
+        })
+    }
+
+    /// Input waits. What the server owes is asked for, lest it keep it until a Sync that waits too.
+    fn hold(&mut self) {
+        let was_held = std::mem::replace(&mut self.is_held, true);
+        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection())
+            && !was_held
+            && connection.state.unsynced
+        {
+            write::message(&mut connection.out, frontend::FLUSH, |_| ());
+        }
     }
 
     /// Passes on what is there of a CopyData message, before it is whole; whether anything was done.
     fn pass_copy_data(&mut self) -> bool {
-        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else { return false };
         let rest = self.input.get(self.consumed..).unwrap_or_default();
+        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
+            // Its server is gone: the rest of the message is for nobody.
+            let part = self.copy_passing.min(rest.len());
+            self.copy_passing -= part;
+            self.consumed += part;
+            return part > 0;
+        };
         if self.copy_passing == 0 {
             let Ok(Some(header)) = frame::header(rest) else { return false };
             let is_long = header.tag == frontend::COPY_DATA && header.frame_len > rest.len();
@@ -344,7 +377,11 @@ impl Client {
             self.copy_passing = header.frame_len;
         }
         let part = self.copy_passing.min(rest.len());
-        if part == 0 || connection.out.len() > 1024 * 1024 {
+        if part == 0 {
+            return false;
+        }
+        if connection.unsent() > UNSENT_MAX {
+            self.is_held = true;
             return false;
         }
         connection.out.extend_from_slice(rest.get(..part).unwrap_or_default());
@@ -437,7 +474,8 @@ impl Client {
             return Ok(false);
         };
         // Also later, when the server went back to other defaults than the client's (RESET).
-        let quiet = connection.state.is_quiet() && connection.state.status != TransactionStatus::Failed;
+        let quiet =
+            connection.state.is_between_messages() && connection.state.status != TransactionStatus::Failed;
         let sql = if quiet { self.session.settings_to_apply(&connection.state) } else { None };
         if let Some(sql) = sql {
             if let Err(error) = self.apply_settings(&sql).await? {
@@ -488,7 +526,16 @@ impl Client {
             let Some(pool) = self.database.pool(shard).cloned() else {
                 return Ok(Err(SqlError::new(sqlstate::INTERNAL_ERROR, "the cluster has no shards")));
             };
-            match self.checkout(&pool).await? {
+            let checkout = match self.checkout(&pool).await? {
+                Checkout::Done(result) => result,
+                Checkout::Cancelled => {
+                    return Ok(Err(SqlError::new(
+                        sqlstate::QUERY_CANCELED,
+                        "canceling statement due to user request",
+                    )));
+                }
+            };
+            match checkout {
                 Ok(lease) => {
                     if let Err(error) = self.take_lease(lease, shard).await {
                         return Ok(Err(error));
@@ -520,23 +567,24 @@ impl Client {
         Ok(())
     }
 
-    /// Waits for a connection, and for the client's leaving.
-    pub(super) async fn checkout(
-        &mut self,
-        pool: &Arc<crate::pool::ServerPool>,
-    ) -> Result<Result<Lease, CheckoutError>, End> {
+    /// Waits for a connection, and for what ends the wait: the client's leaving, a kill, a cancel request.
+    pub(super) async fn checkout(&mut self, pool: &Arc<crate::pool::ServerPool>) -> Result<Checkout, End> {
         let mut checkout = pin!(pool.checkout());
         let first = poll_fn(|cx| Poll::Ready(checkout.as_mut().poll(cx))).await;
         if let Poll::Ready(result) = first {
-            return Ok(result);
+            return Ok(Checkout::Done(result));
         }
         self.handle.is_waiting.store(true, Ordering::Relaxed);
         let began = Instant::now();
         let handle = Arc::clone(&self.handle);
         let mut kill = pin!(handle.killed());
+        let mut cancel = pin!(handle.cancel_requested());
         let result = poll_fn(|cx| {
             if let Poll::Ready(result) = checkout.as_mut().poll(cx) {
-                return Poll::Ready(Ok(result));
+                return Poll::Ready(Ok(Checkout::Done(result)));
+            }
+            if cancel.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(Checkout::Cancelled));
             }
             if kill.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(killed()));
@@ -682,11 +730,15 @@ impl Client {
         let Some(mut lease) = self.lease.take() else { return };
         let cancel_on_its_way = self.handle.detached();
         let Some(connection) = lease.connection() else { return };
-        if connection.state.is_clean() && self.session.pins().is_empty() && !cancel_on_its_way {
+        if connection.state.is_clean()
+            && self.copy_passing == 0
+            && self.session.pins().is_empty()
+            && !cancel_on_its_way
+        {
             self.session.leave(&mut connection.state);
             return;
         }
-        let busy = !connection.state.is_quiet() || connection.passing > 0;
+        let busy = !connection.state.is_between_messages() || connection.passing > 0 || self.copy_passing > 0;
         if busy || cancel_on_its_way {
             // Nobody waits for the statement any more.
             let (process_id, secret) = (connection.process_id, connection.secret);
@@ -721,6 +773,13 @@ async fn reset(connection: &mut ServerConnection) -> Result<(), crate::backend::
     Ok(())
 }
 
+/// How a wait for a server connection ended.
+pub(super) enum Checkout {
+    Done(Result<Lease, CheckoutError>),
+    /// The client asked to cancel its statement.
+    Cancelled,
+}
+
 /// What the client waits for when the server is lost.
 enum Owed {
     Nothing,
@@ -738,7 +797,7 @@ fn owed(connection: &ServerConnection) -> Owed {
         .filter(|entry| entry.audience == crate::session::expected::Audience::Client);
     if list.clone().any(|entry| matches!(entry.kind, Kind::Query | Kind::Sync | Kind::FunctionCall)) {
         Owed::Ready
-    } else if list.next().is_some() || connection.state.skipping {
+    } else if list.next().is_some() || connection.state.skipping || connection.state.unsynced {
         Owed::UntilSync
     } else {
         Owed::Nothing

@@ -24,6 +24,9 @@ const SERVER_BACKLOG_MAX: usize = 256 * 1024;
 /// Where at least this much input waits to be processed, the client is not read.
 const INPUT_BACKLOG_MAX: usize = 256 * 1024;
 
+/// Messages of a server up to this length are forwarded whole.
+const KEPT_MAX: usize = 16 * 1024;
+
 /// Buffers that a thread's clients use in turn, so that an idle one holds none.
 pub(super) struct Scratch {
     chunk: Box<[u8]>,
@@ -72,7 +75,7 @@ impl Client {
     pub(super) fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         loop {
             match self.poll_flush_client(cx) {
-                Poll::Ready(Ok(())) if self.is_leaving && self.lease.is_none() => {
+                Poll::Ready(Ok(())) if self.is_leaving && self.is_quiet() => {
                     return Poll::Ready(Event::ClientGone);
                 }
                 Poll::Ready(Ok(())) => {}
@@ -95,6 +98,10 @@ impl Client {
                         Poll::Pending => {}
                     }
                 }
+            }
+            if self.is_held && !self.is_congested() {
+                self.is_held = false;
+                return Poll::Ready(Event::Input);
             }
             match self.poll_input(cx) {
                 Poll::Ready(event) => return Poll::Ready(event),
@@ -138,7 +145,7 @@ impl Client {
             .lease
             .as_mut()
             .and_then(|lease| lease.connection())
-            .map_or(0, |connection| connection.out.len() - connection.sent.min(connection.out.len()));
+            .map_or(0, |connection| connection.unsent());
         let waiting = self.input.len() - self.consumed.min(self.input.len());
         if self.is_leaving || backlog > SERVER_BACKLOG_MAX || waiting > INPUT_BACKLOG_MAX.max(self.wanted) {
             return Poll::Pending;
@@ -165,7 +172,11 @@ impl Client {
             return Poll::Pending;
         };
         with_scratch(|scratch| {
-            let n = match connection.poll_read(cx, &mut scratch.chunk) {
+            // The start of a short message goes before its rest, so that they are whole in the chunk.
+            let kept = connection.partial.len();
+            let kept = if kept <= KEPT_MAX { kept } else { 0 };
+            let (head, space) = scratch.chunk.split_at_mut(kept);
+            let n = match connection.poll_read(cx, space) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(n)) if n > 0 => n,
                 Poll::Ready(_) => {
@@ -175,7 +186,11 @@ impl Client {
                     }));
                 }
             };
-            let chunk = scratch.chunk.get(..n).unwrap_or_default();
+            head.copy_from_slice(connection.partial.get(..kept).unwrap_or_default());
+            if kept > 0 {
+                connection.partial.clear();
+            }
+            let chunk = scratch.chunk.get(..kept + n).unwrap_or_default();
             let mut taken = Take { session, shared: &service.shared, connection, out };
             let run = match taken.take(chunk) {
                 Ok(run) => run,
@@ -253,6 +268,11 @@ impl Take<'_> {
                 return Ok(chunk.get(run_start..at).unwrap_or_default());
             };
             if self.is_row_for_client(header.tag) {
+                if header.frame_len > rest.len() && header.frame_len <= KEPT_MAX {
+                    // Should the server be lost now, the client is not left with half a message.
+                    self.connection.partial.extend_from_slice(rest);
+                    return Ok(chunk.get(run_start..at).unwrap_or_default());
+                }
                 if header.frame_len > rest.len() {
                     self.connection.passing = header.frame_len - rest.len();
                     at = chunk.len();

@@ -226,11 +226,19 @@ impl Session {
         if server.skipping {
             if tag == frontend::SYNC {
                 server.skipping = false;
+                server.unsynced = false;
                 server.expected.push_back(Expected::client(Kind::Sync));
                 to_server.extend_from_slice(frame);
             }
             return Ok(());
         }
+        server.unsynced = match tag {
+            frontend::QUERY | frontend::FUNCTION_CALL | frontend::SYNC => false,
+            frontend::PARSE | frontend::BIND | frontend::DESCRIBE | frontend::EXECUTE | frontend::CLOSE => {
+                true
+            }
+            _ => server.unsynced,
+        };
         match tag {
             frontend::QUERY => self.query(frame, server, tools, to_server),
             frontend::PARSE => self.parse(frame, server, tools, to_server),

@@ -39,6 +39,11 @@ pub struct ServerState {
     pub failed: bool,
     /// After an error the server ignores messages until Sync, and that Sync was not sent yet.
     pub skipping: bool,
+    /// Messages of the extended protocol were sent since the last Sync: the server is in the
+    /// transaction that they began, also when it owes nothing.
+    pub unsynced: bool,
+    /// A COMMIT was sent, and its ReadyForQuery has not come.
+    pub committing: bool,
     /// COPY FROM STDIN in progress.
     pub copy: Copy,
     /// What a message of Howdah's own was answered with, when that was an error: the ErrorResponse's body.
@@ -60,6 +65,8 @@ impl ServerState {
             expected: VecDeque::new(),
             failed: false,
             skipping: false,
+            unsynced: false,
+            committing: false,
             copy: Copy::None,
             own_error: None,
             sequence_owner: 0,
@@ -71,12 +78,18 @@ impl ServerState {
         self.expected.is_empty()
             && self.status == TransactionStatus::Idle
             && !self.skipping
+            && !self.unsynced
             && self.copy == Copy::None
     }
 
     /// Whether it owes no reply, perhaps inside a transaction block.
     pub fn is_quiet(&self) -> bool {
         self.expected.is_empty() && !self.skipping
+    }
+
+    /// Whether it owes no reply and awaits no Sync: a Query may be sent without ending anything.
+    pub fn is_between_messages(&self) -> bool {
+        self.is_quiet() && !self.unsynced
     }
 
     /// Whether the next answer in turn is Howdah's own to give.

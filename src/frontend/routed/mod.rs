@@ -10,7 +10,7 @@ mod local;
 mod scatter;
 mod simple;
 
-use super::client::{Client, End};
+use super::client::{Checkout, Client, End};
 use super::relay::Event;
 use crate::error::SqlError;
 use crate::exec::{PlannedStatement, Router};
@@ -295,9 +295,17 @@ impl Client {
             return Ok(Ok(()));
         }
         let mut lease = match self.checkout(&pool).await? {
-            Ok(lease) => lease,
-            Err(_) if known => return Ok(Ok(())),
-            Err(error) => return Ok(Err(crate::topology::checkout_error(&error, &pool.shard))),
+            Checkout::Done(Ok(lease)) => lease,
+            _ if known => return Ok(Ok(())),
+            Checkout::Done(Err(error)) => {
+                return Ok(Err(crate::topology::checkout_error(&error, &pool.shard)));
+            }
+            Checkout::Cancelled => {
+                return Ok(Err(SqlError::new(
+                    sqlstate::QUERY_CANCELED,
+                    "canceling statement due to user request",
+                )));
+            }
         };
         let Some(connection) = lease.connection() else { return Ok(Ok(())) };
         match router.load(connection, epoch).await {
@@ -307,8 +315,9 @@ impl Client {
                 if known {
                     return Ok(Ok(()));
                 }
-                let told = SqlError::new(sqlstate::CONNECTION_FAILURE, "the home shard's catalog could not be read")
-                    .with_detail(error.to_string());
+                let told =
+                    SqlError::new(sqlstate::CONNECTION_FAILURE, "the home shard's catalog could not be read")
+                        .with_detail(error.to_string());
                 Ok(Err(told))
             }
         }
