@@ -5,6 +5,8 @@
 
 mod assemble;
 
+pub(crate) use assemble::read_rules;
+
 use crate::admin::Admin;
 use crate::config::{Config, ConfigStore, ListenAddress};
 use crate::diagnostic::Diagnostic;

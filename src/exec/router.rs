@@ -4,7 +4,7 @@ use crate::backend::ServerConnection;
 use crate::backend::query::{self, QueryError};
 use crate::catalog::{Catalog, LOAD_SQL, SearchPath};
 use crate::error::SqlError;
-use crate::plan::{self, Bound, Context, Param, Planned, Schema, Values};
+use crate::plan::{self, Context, Param, Planned, Schema, Values};
 use crate::rules::Rules;
 use crate::session::settings::Settings;
 use crate::sql::settings::{SettingCommand, SettingValue, parse_set_config, parse_setting, quote_identifier};
@@ -221,15 +221,5 @@ impl Values for Bindings<'_> {
         };
         let type_oid = self.statement.types.get(at).copied().unwrap_or(0);
         Some(Param { type_oid, format, value })
-    }
-}
-
-impl PlannedStatement {
-    /// The shard, or shards, that one execution goes to.
-    ///
-    /// # Errors
-    /// The plan's refusal, or the values'.
-    pub(crate) fn bind(&self, rules: &Rules, bindings: &Bindings<'_>) -> Result<Bound<'_>, SqlError> {
-        plan::bind(&self.planned, rules, bindings)
     }
 }

@@ -14,6 +14,7 @@ use crate::protocol::{TransactionStatus, frontend, read, write};
 use crate::session::expected::{Expected, Kind};
 use crate::session::server_state::Copy;
 use crate::session::{Session, Tools};
+use crate::sql::redacted::redacted;
 use crate::sqlstate;
 use crate::topology::{Database, checkout_error};
 use std::future::{Future, poll_fn};
@@ -212,13 +213,13 @@ impl Client {
     #[cold]
     fn log_slow(&self, took: std::time::Duration) {
         let text = first_statement(self.input.get(..self.consumed).unwrap_or_default());
-        let template = String::from_utf8_lossy(text.get(..text.len().min(20)).unwrap_or_default());
+        let statement = redacted(text, self.session.parameters().standard_conforming_strings());
         tracing::warn!(
             database = %self.database.name,
             user = %self.database.user,
             client = self.handle.process_id,
             duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            statement = %template,
+            %statement,
             "slow statement"
         );
     }

@@ -1,6 +1,7 @@
 //! From the configuration's words to what the layers below take.
 
 use crate::auth::hba::{AddressMatch, ClientCert, ConnectionType, DatabaseMatch, HbaRule, Method, UserMatch};
+use crate::auth::md5::Md5Hash;
 use crate::auth::{Secret, Verifier};
 use crate::backend::auth_query::AuthQuery;
 use crate::backend::connect::{Credential, Login, Target};
@@ -158,6 +159,10 @@ fn user_credential(user: &config::User) -> UserCredential {
     let password = user.server_password.as_ref().or(own);
     UserCredential {
         password: password.map(|password| Secret::from(password.expose())),
+        md5: match &user.credential {
+            config::Credential::Md5(hash) => Md5Hash::parse(hash.expose()),
+            _ => None,
+        },
         pool_size: user.pool_size,
         pooling: user.pooling.map(pooling),
     }

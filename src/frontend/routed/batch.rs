@@ -395,8 +395,7 @@ impl Client {
             return Ok(aimed);
         };
         let bindings = Bindings { statement, formats, values };
-        let bound = statement.bind(router.rules(), &bindings);
-        aimed.target = target_of(&statement.planned, bound, router.rules())?;
+        aimed.target = target_of(&statement.planned, &bindings, router.rules())?;
         Ok(aimed)
     }
 

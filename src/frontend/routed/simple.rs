@@ -6,9 +6,10 @@ use super::block::{Command, command};
 use crate::error::SqlError;
 use crate::exec::Literals;
 use crate::ids::ShardId;
-use crate::plan::{Bound, Planned, Scatter, bind, explain};
+use crate::plan::{Bound, Planned, Scatter, Values, bind, explain};
 use crate::protocol::frame::HEADER_LEN;
 use crate::protocol::{TransactionStatus, frontend};
+use crate::rules::Rules;
 use crate::sql::scan::Statement as Scanned;
 use crate::sql::settings::{Scope, parse_set_config};
 use crate::sql::transaction::Modes;
@@ -170,7 +171,7 @@ impl Client {
         let planned = router.plan(text, self.session.settings(), scs, &mut lifted);
         let result = planned.and_then(|(planned, _)| {
             let values = Literals { sql: text, lifted: &lifted };
-            target_of(&planned, bind(&planned, router.rules(), &values), router.rules())
+            target_of(&planned, &values, router.rules())
         });
         if let Some(routed) = self.routed.as_deref_mut() {
             routed.lifted = lifted;
@@ -338,18 +339,15 @@ impl Client {
     }
 }
 
-/// Where a planned statement goes.
-pub(super) fn target_of(
-    planned: &Planned,
-    bound: Result<Bound<'_>, SqlError>,
-    rules: &crate::rules::Rules,
-) -> Result<Target, SqlError> {
-    let _ = planned;
-    Ok(match bound? {
+/// Where a planned statement goes with these values.
+pub(super) fn target_of<V: Values>(planned: &Planned, values: &V, rules: &Rules) -> Result<Target, SqlError> {
+    Ok(match bind(planned, rules, values)? {
         Bound::Single(shard) => Target::Shard(shard),
         Bound::Scatter(scatter) => Target::Scatter(scatter.clone()),
         Bound::Explain(explained) => {
-            Target::Explain(explain::rows(&explained.inner, None, rules.shard_names(), explained.format))
+            let inner = bind(&explained.inner, rules, values);
+            let rows = explain::rows(&explained.inner, Some(&inner), rules.shard_names(), explained.format);
+            Target::Explain(rows)
         }
     })
 }
