@@ -156,6 +156,7 @@ async fn log_in(
         began: None,
         is_leaving: false,
         is_held: false,
+        untold: None,
         copy_passing: 0,
     });
     match told {
