@@ -13,8 +13,9 @@ use crate::protocol::frame::{self, HEADER_LEN};
 use crate::protocol::{TransactionStatus, frontend, read, write};
 use crate::session::expected::{Expected, Kind};
 use crate::session::server_state::Copy;
-use crate::session::{Session, Tools};
+use crate::session::{Session, Tools, query_text};
 use crate::sql::redacted::redacted;
+use crate::sql::scan::scan;
 use crate::sqlstate;
 use crate::topology::{Database, checkout_error};
 use std::future::{Future, poll_fn};
@@ -33,6 +34,9 @@ const UNSENT_MAX: usize = 1024 * 1024;
 
 /// While the server owes more replies than this, it is given no more messages.
 const OWED_MAX: usize = 16 * 1024;
+
+/// How often a connection is asked for, where the pool was replaced or the connection does not suit.
+const ATTACH_ATTEMPTS: usize = 1000;
 
 /// Why a client's loop ended.
 #[derive(Debug)]
@@ -76,6 +80,8 @@ pub(super) struct Client {
     pub(super) is_leaving: bool,
     /// Input waits until the server has taken, or answered, what it was sent.
     pub(super) is_held: bool,
+    /// The open block was lost with its server while nothing was asked: the next statement is told so.
+    pub(super) untold: Option<Box<SqlError>>,
     /// CopyData's bytes that are to be passed on without waiting for the whole message.
     pub(super) copy_passing: usize,
 }
@@ -308,6 +314,14 @@ impl Client {
                     continue;
                 }
                 _ if self.answers_alone(tag)? => {}
+                _ if self.untold.is_some() => {
+                    let error = self.untold.take().filter(|_| !self.is_rollback(frame.clone()));
+                    if let Some(error) = error {
+                        self.tell_failure(tag, &error)?;
+                    } else {
+                        continue;
+                    }
+                }
                 _ => {
                     if !self.ensure_server(tag).await? {
                         self.consumed = frame.end;
@@ -330,6 +344,17 @@ impl Client {
     fn is_copying_in(&mut self) -> bool {
         let connection = self.lease.as_mut().and_then(|lease| lease.connection());
         connection.is_some_and(|connection| connection.state.copy == Copy::In)
+    }
+
+    /// Whether a message is a Query that ends a block which failed.
+    fn is_rollback(&self, frame: Range<usize>) -> bool {
+        let bytes = self.input.get(frame).unwrap_or_default();
+        bytes.first() == Some(&frontend::QUERY)
+            && with_scratch(|scratch| {
+                scan(query_text(bytes), true, &mut scratch.scanned);
+                let mut statements = scratch.scanned.iter();
+                statements.next().is_some_and(|first| first.kind == crate::sql::Kind::Rollback)
+            })
     }
 
     /// Whether no answer is owed.
@@ -517,7 +542,7 @@ impl Client {
 
     /// Takes a connection from the pool.
     pub(super) async fn attach(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
-        for _ in 0..3 {
+        for _ in 0..ATTACH_ATTEMPTS {
             if self.database.is_retired() {
                 match self.service.directory.resolve(&self.database.name, &self.database.user, None) {
                     Ok(database) => self.database = database,
@@ -541,7 +566,11 @@ impl Client {
                     if let Err(error) = self.take_lease(lease, shard).await {
                         return Ok(Err(error));
                     }
-                    return Ok(Ok(()));
+                    let connection = self.lease.as_mut().and_then(|lease| lease.connection());
+                    if connection.is_none_or(|connection| self.session.suits(&connection.state)) {
+                        return Ok(Ok(()));
+                    }
+                    self.drop_lease();
                 }
                 Err(CheckoutError::Retired) => {}
                 Err(error) => return Ok(Err(checkout_error(&error, &pool.shard))),
@@ -685,10 +714,11 @@ impl Client {
             tracing::error!(%shard, reason, "closing a server connection that is out of step");
         }
         let pinned = !self.session.pins().is_empty();
-        let (owed, told) = match self.lease.as_mut().and_then(|lease| lease.connection()) {
-            Some(connection) => (owed(connection), connection.state.failed),
-            None => (Owed::Nothing, false),
+        let (owed, told, committing) = match self.lease.as_mut().and_then(|lease| lease.connection()) {
+            Some(connection) => (owed(connection), connection.state.failed, connection.state.committing),
+            None => (Owed::Nothing, false, false),
         };
+        let lost = if committing { lost_in_commit(&shard) } else { lost(&shard) };
         self.drop_lease();
         self.discard_parked();
         self.session.server_lost();
@@ -697,7 +727,7 @@ impl Client {
             return Err(if in_message || told {
                 End::Gone
             } else {
-                End::Told(SqlError { severity: Severity::Fatal, ..lost(&shard) })
+                End::Told(SqlError { severity: Severity::Fatal, ..lost })
             });
         }
         let was = self.session.status();
@@ -707,16 +737,16 @@ impl Client {
         self.began = None;
         match owed {
             Owed::Nothing if was == TransactionStatus::Idle => {}
-            Owed::Nothing => {}
+            Owed::Nothing => self.untold = Some(Box::new(lost)),
             Owed::Ready => {
                 if !told {
-                    write::error_response(&mut self.out, &lost(&shard));
+                    write::error_response(&mut self.out, &lost);
                 }
                 write::ready_for_query(&mut self.out, self.session.status());
             }
             Owed::UntilSync => {
                 if !told {
-                    write::error_response(&mut self.out, &lost(&shard));
+                    write::error_response(&mut self.out, &lost);
                 }
                 self.session.set_skipping(true);
             }
@@ -751,7 +781,9 @@ impl Client {
             }
             return;
         }
-        if reset(connection).await.is_err() {
+        let is_spoilt = connection.state.settings.has_custom_beyond(&Default::default())
+            || self.session.settings().has_custom_beyond(&Default::default());
+        if is_spoilt || reset(connection).await.is_err() {
             lease.discard();
         }
     }
@@ -819,6 +851,16 @@ fn lost(shard: &str) -> SqlError {
             "the connection to shard \"{shard}\" was lost: whether the statement took effect is not known"
         ),
     )
+}
+
+fn lost_in_commit(shard: &str) -> SqlError {
+    SqlError::new(
+        sqlstate::TRANSACTION_RESOLUTION_UNKNOWN,
+        format!(
+            "the connection to shard \"{shard}\" was lost during COMMIT: whether the transaction is committed is not known"
+        ),
+    )
+    .with_hint("Look whether its changes are there before doing it again.")
 }
 
 /// A server's error as one of Howdah's own.

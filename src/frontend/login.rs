@@ -159,6 +159,7 @@ async fn log_in(
         routed,
         is_leaving: false,
         is_held: false,
+        untold: None,
         copy_passing: 0,
     });
     match told {

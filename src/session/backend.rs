@@ -123,6 +123,10 @@ impl Session {
                 self.tracker.commit();
             }
             self.transaction_ended(shared);
+            self.settle_pins(!failed, server);
+        }
+        if server.expected.is_empty() {
+            server.committing = false;
         }
         if entry.audience == Audience::Howdah {
             return Ok(Verdict::Swallow);
@@ -189,6 +193,7 @@ impl Session {
             [b'C', b'O', b'M', ..] => self.tracker.commit(),
             [b'R', b'O', b'L', ..] if !matches!(outcome, Outcome::RollbackTo(_)) => {
                 self.roll_back(server);
+                self.pins_ending = Pins::default();
             }
             [b'P', b'R', b'E', b'P', b'A', b'R', b'E', b' ', b'T', ..] => self.tracker.commit(),
             _ => {}
@@ -244,11 +249,12 @@ impl Session {
                 server.sequence_owner = 0;
                 self.sequence_used = false;
                 self.forget_statements();
-                let session = self.pins.contains(Pins::SESSION);
-                self.pins = if session { Pins::SESSION } else { Pins::default() };
+                let mut pins = Pins::ALL;
+                pins.remove(Pins::SESSION);
+                self.pins_ending = pins;
             }
-            Outcome::Pin(pins) => self.pins.insert(pins),
-            Outcome::Unpin(pins) => self.pins.remove(pins),
+            Outcome::Pin(pins) => self.pin(pins),
+            Outcome::Unpin(pins) => self.pins_ending.insert(pins),
             Outcome::SchemaChange { defaults } => {
                 // Now, so that this client's next Parse is fresh; and again at the end of the
                 // transaction, so that nobody's older view of it is shared.

@@ -92,6 +92,11 @@ pub fn may_advance_sequence(statement: &ScannedStatement) -> bool {
     matches!(statement.kind, Kind::Insert | Kind::Merge | Kind::With | Kind::CopyFromStdin)
 }
 
+/// Whether its success is the end of a transaction that wrote, perhaps.
+pub fn commits(statement: &ScannedStatement) -> bool {
+    matches!(statement.kind, Kind::Commit | Kind::PrepareTransaction | Kind::CommitPrepared)
+}
+
 /// Reads what `statement`, a part of `sql`, does to the session.
 pub fn describe(
     sql: &[u8],
@@ -102,6 +107,7 @@ pub fn describe(
     let text = statement.text(sql);
     let mut described = Described::default();
     described.traits.advances_sequence = may_advance_sequence(statement);
+    described.traits.commits = commits(statement);
     by_kind(text, statement, standard_conforming_strings, &mut described);
     by_effects(text, statement, standard_conforming_strings, &mut described);
     by_hidden_state(text, statement, hidden, &mut described);

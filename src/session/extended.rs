@@ -254,7 +254,7 @@ impl Session {
             Session::fail(server, false, error, to_server);
             return;
         }
-        self.pins.insert(statement.pins);
+        self.pin(statement.pins);
         self.forget_others_sequences(statement.traits, false, server, to_server);
         self.note_sequence(statement.traits, server);
         if statement.traits.lists_prepared {
@@ -316,6 +316,7 @@ impl Session {
     /// Notes what executing the portal will do to the session.
     fn bound(&mut self, portal: &[u8], statement: &Arc<Statement>, server: &mut ServerState) {
         self.note_sequence(statement.traits, server);
+        server.committing |= statement.traits.commits;
         if !statement.is_plain() {
             self.names().portals.insert(portal.into(), Arc::clone(statement));
         } else if let Some(names) = self.names.as_mut().filter(|names| !names.portals.is_empty()) {
@@ -499,6 +500,7 @@ fn make(id: u64, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> State
     // More than one statement is an error in the extended protocol; the first is all there can be.
     let first = tools.scanned.iter().next();
     statement.traits.advances_sequence = first.is_some_and(describe::may_advance_sequence);
+    statement.traits.commits = first.is_some_and(describe::commits);
     if let Some(first) = first.filter(|one| !describe::is_plain(one, tools.hidden)) {
         let described = describe::describe(sql, first, scs, tools.hidden);
         statement.outcome = described.outcome;

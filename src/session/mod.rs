@@ -19,6 +19,7 @@ pub mod statements;
 pub use backend::Verdict;
 pub use outcome::Outcome;
 pub use pin::Pins;
+pub use simple::query_text;
 
 use crate::error::SqlError;
 use crate::protocol::{TransactionStatus, frontend, write};
@@ -81,6 +82,10 @@ pub struct Session {
     parameters: Arc<Parameters>,
     status: TransactionStatus,
     pins: Pins,
+    /// Those added since the session was last outside a transaction with nothing owed.
+    pins_in_transaction: Pins,
+    /// Those that end when the present transaction commits.
+    pins_ending: Pins,
     names: Option<Box<Names>>,
     unnamed: Option<Arc<Statement>>,
     /// Without a server: an error was answered, and messages are ignored until Sync.
@@ -121,6 +126,8 @@ impl Session {
             parameters,
             status: TransactionStatus::Idle,
             pins,
+            pins_in_transaction: Pins::default(),
+            pins_ending: Pins::default(),
             names: None,
             unnamed: None,
             skipping: false,
@@ -173,6 +180,12 @@ impl Session {
     /// Whether the connection may go back to the pool now.
     pub fn may_release(&self, server: &ServerState) -> bool {
         server.is_clean() && self.pins.is_empty()
+    }
+
+    /// Whether the server can be given the client's settings.
+    pub fn suits(&self, server: &ServerState) -> bool {
+        let wanted = self.tracker.current();
+        Settings::same(&server.settings, wanted) || !server.settings.has_custom_beyond(wanted)
     }
 
     /// SQL that makes the server's settings the client's; `None` when they are.
@@ -321,6 +334,24 @@ impl Session {
         self.tracker.rollback();
         self.clear_portals();
         self.schema_changed = false;
+    }
+
+    fn pin(&mut self, pins: Pins) {
+        self.pins.insert(pins);
+        self.pins_in_transaction.insert(pins);
+    }
+
+    /// What ends a pin (UNLISTEN, DISCARD) counts only now, and not for what was pinned besides.
+    fn settle_pins(&mut self, committed: bool, server: &ServerState) {
+        if committed {
+            let mut ending = std::mem::take(&mut self.pins_ending);
+            ending.remove(self.pins_in_transaction);
+            self.pins.remove(ending);
+        }
+        self.pins_ending = Pins::default();
+        if server.expected.is_empty() {
+            self.pins_in_transaction = Pins::default();
+        }
     }
 
     fn names(&mut self) -> &mut Names {

@@ -23,6 +23,8 @@ impl Pins {
     pub const OPAQUE: Pins = Pins(128);
     /// The pooling mode is `session`.
     pub const SESSION: Pins = Pins(256);
+    /// Every reason.
+    pub const ALL: Pins = Pins(511);
 
     const NAMES: [(Pins, &'static str); 9] = [
         (Pins::TEMP, "temp table"),

@@ -44,6 +44,12 @@ impl Settings {
         Settings { values }
     }
 
+    /// Whether this has a setting of a name that no extension defines, perhaps, and that `to` has not.
+    /// No SQL takes such a setting away again: RESET leaves it empty, where it was unknown before.
+    pub fn has_custom_beyond(&self, to: &Settings) -> bool {
+        self.values.keys().any(|name| name.contains('.') && !to.values.contains_key(name))
+    }
+
     /// Names and statements, in order of name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.values.iter().map(|(name, replay)| (name.as_ref(), replay.as_ref()))

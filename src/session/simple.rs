@@ -38,6 +38,7 @@ impl Session {
             plain &= describe::is_plain(statement, hidden)
                 || (statement.kind == crate::sql::Kind::Begin && self.pooling != Pooling::Statement);
             traits.advances_sequence |= describe::may_advance_sequence(statement);
+            server.committing |= describe::commits(statement);
         }
         if plain {
             self.note_sequence(traits, server);
@@ -52,7 +53,7 @@ impl Session {
         }
         let mut outcomes = Outcomes { list: Vec::new(), done: 0, visible: described.len() };
         for one in described {
-            self.pins.insert(one.pins);
+            self.pin(one.pins);
             self.forget_others_sequences(one.traits, true, server, to_server);
             self.note_sequence(one.traits, server);
             if one.traits.lists_prepared {

@@ -64,6 +64,8 @@ pub struct Traits {
     pub lists_prepared: bool,
     /// It opens a transaction block.
     pub opens_block: bool,
+    /// It commits: where its answer is lost, so is the transaction's outcome.
+    pub commits: bool,
 }
 
 impl Statement {
@@ -73,7 +75,7 @@ impl Statement {
         matches!(self.outcome, Outcome::Nothing)
             && self.pins.is_empty()
             && self.refers_to.is_empty()
-            && Traits { advances_sequence: false, ..self.traits } == Traits::default()
+            && Traits { advances_sequence: false, commits: false, ..self.traits } == Traits::default()
     }
 }
 
