@@ -101,5 +101,5 @@ fn a_planted_difference_is_seen() {
     postgres.app().run(include_str!("corpus/fixture.sql"));
     let expected = printed("psycopg3.py", postgres.port);
     assert_eq!(expected, printed("psycopg3.py", Relay::start(postgres.port, Fault::None).port));
-    assert_ne!(expected, printed("psycopg3.py", Relay::start(postgres.port, Fault::Double(b'D')).port));
+    assert_ne!(expected, printed("psycopg3.py", Relay::start(postgres.port, Fault::FlipBit(b'D')).port));
 }
