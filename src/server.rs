@@ -125,6 +125,7 @@ fn new_service(config: &Config) -> Result<Arc<Service>, ServeError> {
         next_session: AtomicU64::new(0),
         draining: AtomicBool::new(false),
         drain: Notify::new(),
+        stop: Notify::new(),
         started_at: Instant::now(),
     }))
 }
@@ -298,6 +299,7 @@ impl Keeper {
             tokio::select! {
                 () = &mut shutdown => break,
                 () = &mut terminate => break,
+                () = self.service.stop.notified() => break,
                 changed = changes.changed() => {
                     if changed.is_err() { break }
                     let config = changes.borrow_and_update().clone();

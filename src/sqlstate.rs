@@ -80,6 +80,8 @@ states! {
     INSUFFICIENT_PRIVILEGE = b"42501";
     /// datatype_mismatch
     DATATYPE_MISMATCH = b"42804";
+    /// duplicate_cursor
+    DUPLICATE_CURSOR = b"42P03";
     /// duplicate_prepared_statement
     DUPLICATE_PREPARED_STATEMENT = b"42P05";
     /// undefined_object

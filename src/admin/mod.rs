@@ -1,4 +1,23 @@
-//! The admin database `howdah`.
+//! The admin database `howdah`: what clients of it are told and may do.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | `command` | text to commands |
+//! | `client` | one client: socket, messages, both protocols |
+//! | `conversation` | what a client's messages lead to: statements, portals, transaction status |
+//! | `control` | RELOAD, PAUSE, RESUME, RECONNECT, KILL, SHUTDOWN |
+//! | `show` | the tables of SHOW |
+//! | `table`, `clock` | values as bytes, moments as dates |
+//!
+//! It reads what the layers below keep anyway; nothing here is on a statement's way.
+
+mod client;
+mod clock;
+mod command;
+mod control;
+mod conversation;
+mod show;
+mod table;
 
 use crate::config::ConfigStore;
 use crate::frontend::{AdminDatabase, ClientHandle, Service};
@@ -12,12 +31,14 @@ use std::sync::Arc;
 pub struct Admin {
     service: Arc<Service>,
     store: Arc<ConfigStore>,
+    averages: show::Averages,
 }
 
 impl Admin {
     /// For the running service.
     pub fn new(service: Arc<Service>, store: Arc<ConfigStore>) -> Arc<Self> {
-        Arc::new(Admin { service, store })
+        let averages = show::Averages::since(service.started_at);
+        Arc::new(Admin { service, store, averages })
     }
 }
 
@@ -28,11 +49,10 @@ impl AdminDatabase for Admin {
 
     fn serve(
         self: Arc<Self>,
-        _stream: Stream,
-        _read_ahead: Vec<u8>,
-        _handle: Arc<ClientHandle>,
+        stream: Stream,
+        read_ahead: Vec<u8>,
+        handle: Arc<ClientHandle>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let _clients = self.service.registry.len();
-        Box::pin(async {})
+        Box::pin(client::serve(self, stream, read_ahead, handle))
     }
 }

@@ -5,6 +5,7 @@ use crate::net::stream::Stream;
 use crate::protocol::write;
 use crate::session::server_state::ServerState;
 use crate::session::{Shared, params::Parameters};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -40,6 +41,25 @@ impl Drop for OpenPermit {
     }
 }
 
+/// What SHOW tells of an open connection; it never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerInfo {
+    /// Unique while the process runs.
+    pub id: u64,
+    /// The server's process id.
+    pub process_id: i32,
+    /// When the login ended.
+    pub connected_at: Instant,
+    /// Whether bytes are encrypted.
+    pub is_tls: bool,
+    /// The server's address, where it has one.
+    pub peer: Option<SocketAddr>,
+    /// Our own address towards it.
+    pub local: Option<SocketAddr>,
+    /// The pool's generation it was opened under.
+    pub generation: u64,
+}
+
 /// A connection to a server.
 #[derive(Debug)]
 pub struct ServerConnection {
@@ -69,6 +89,8 @@ pub struct ServerConnection {
     shared: Arc<Shared>,
     broken: bool,
     permit: Option<OpenPermit>,
+    /// Lives as long as this: the pool knows by it which connections are open.
+    info: Arc<ServerInfo>,
 }
 
 impl ServerConnection {
@@ -76,8 +98,19 @@ impl ServerConnection {
     pub fn new(connected: Connected, shared: &Arc<Shared>, generation: u64, permit: OpenPermit) -> Self {
         let parameters = shared.parameters.intern(Parameters::from_login(connected.parameters));
         let now = Instant::now();
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let tcp = connected.stream.tcp();
+        let info = Arc::new(ServerInfo {
+            id,
+            process_id: connected.process_id,
+            connected_at: now,
+            is_tls: connected.stream.is_tls(),
+            peer: tcp.and_then(|tcp| tcp.peer_addr().ok()),
+            local: tcp.and_then(|tcp| tcp.local_addr().ok()),
+            generation,
+        });
         ServerConnection {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id,
             stream: Some(connected.stream),
             state: ServerState::new(parameters),
             process_id: connected.process_id,
@@ -92,12 +125,18 @@ impl ServerConnection {
             shared: Arc::clone(shared),
             broken: false,
             permit: Some(permit),
+            info,
         }
     }
 
     /// The server reported a parameter while no client's session listened.
     pub fn note_parameter(&mut self, name: &[u8], value: &[u8]) {
         self.state.parameters = self.shared.parameters.intern(self.state.parameters.with(name, value));
+    }
+
+    /// What SHOW tells of it.
+    pub fn info(&self) -> &Arc<ServerInfo> {
+        &self.info
     }
 
     /// Never to be used again: its state is unknown.

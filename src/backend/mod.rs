@@ -6,4 +6,4 @@ mod connection;
 pub mod login;
 pub mod query;
 
-pub use connection::{OpenPermit, ServerConnection};
+pub use connection::{OpenPermit, ServerConnection, ServerInfo};

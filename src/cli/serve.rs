@@ -33,17 +33,20 @@ pub(super) fn run(args: &Args) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    let log = telemetry::init(&store.current().general);
-    if let Err(error) = &log {
-        output::complain(&error.to_string());
-    }
+    let log = match telemetry::init(&store.current().general) {
+        Ok(log) => Some(log),
+        Err(error) => {
+            output::complain(&error.to_string());
+            None
+        }
+    };
     for warning in &warnings {
         tracing::warn!("{}", warning.one_line());
     }
     if let Err(error) = config::watch(Arc::clone(&store)) {
         tracing::warn!(%error, "changes of the configuration will not be noticed: use RELOAD");
     }
-    match server::run(store, log.ok(), || (), std::future::pending()) {
+    match server::run(store, log, || (), std::future::pending()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

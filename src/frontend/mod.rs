@@ -35,6 +35,8 @@ pub struct Service {
     pub draining: AtomicBool,
     /// Told when `draining` is set.
     pub drain: Notify,
+    /// Told when a client of the admin database ends the process.
+    pub stop: Notify,
     /// Time zero of uptime.
     pub started_at: std::time::Instant,
 }

@@ -87,6 +87,10 @@ impl ClientHandle {
     /// [`Self::end_cancel`], the connection is not given to anybody else.
     pub fn begin_cancel(&self) -> Option<CancelTarget> {
         self.cancelling.fetch_add(1, Ordering::SeqCst);
+        self.target()
+    }
+
+    fn target(&self) -> Option<CancelTarget> {
         let [a, b, c, d, e, f, g, h] = self.cancel_key.load(Ordering::SeqCst).to_be_bytes();
         let target = CancelTarget {
             shard: ShardId(u16::try_from(self.cancel_shard.load(Ordering::Relaxed)).unwrap_or(0)),
@@ -100,6 +104,16 @@ impl ClientHandle {
     pub fn end_cancel(&self) {
         self.cancelling.fetch_sub(1, Ordering::SeqCst);
         self.cancelled.notify_waiters();
+    }
+
+    /// The server connection that it uses now, if any.
+    pub fn server(&self) -> Option<CancelTarget> {
+        self.target()
+    }
+
+    /// Waits for a cancel request to come and pass; for clients that use no server connection.
+    pub async fn cancel_requested(&self) {
+        self.cancelled.notified().await;
     }
 
     /// Whether it uses a server connection now.

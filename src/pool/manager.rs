@@ -1,10 +1,10 @@
 //! How bb8 makes and judges connections.
 
 use crate::backend::connect::{self, ConnectError, Login, Target};
-use crate::backend::{OpenPermit, ServerConnection};
+use crate::backend::{OpenPermit, ServerConnection, ServerInfo};
 use crate::session::Shared;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::Notify;
 
 /// Why a connection could not be opened.
@@ -32,6 +32,10 @@ pub struct Manager {
     closed: Arc<Notify>,
     generation: AtomicU64,
     last_failure: Mutex<Option<String>>,
+    /// Connections after login; those that are gone are forgotten when one is added.
+    connections: Mutex<Vec<Weak<ServerInfo>>>,
+    /// No connection is opened for the sake of the minimum of idle ones.
+    paused: AtomicBool,
 }
 
 impl Manager {
@@ -45,6 +49,8 @@ impl Manager {
             closed: Arc::default(),
             generation: AtomicU64::new(0),
             last_failure: Mutex::new(None),
+            connections: Mutex::default(),
+            paused: AtomicBool::new(false),
         }
     }
 
@@ -61,6 +67,27 @@ impl Manager {
     /// Connections open, being opened or being closed.
     pub fn open(&self) -> u32 {
         self.open.load(Ordering::Acquire)
+    }
+
+    /// The connections that are logged in and not being closed, in order of age.
+    pub fn connections(&self) -> Vec<Arc<ServerInfo>> {
+        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Whether a connection is closed when its client gives it back.
+    pub fn is_close_needed(&self, connection: &ServerInfo) -> bool {
+        connection.generation != self.generation.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    fn remember(&self, connection: &ServerConnection) {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.retain(|known| known.strong_count() > 0);
+        connections.push(Arc::downgrade(connection.info()));
     }
 
     pub(super) fn size(&self) -> u32 {
@@ -97,7 +124,10 @@ impl Manager {
         match connected {
             Ok(connected) => {
                 *failure = None;
-                Ok(Box::new(ServerConnection::new(connected, &self.shared, generation, permit)))
+                drop(failure);
+                let connection = ServerConnection::new(connected, &self.shared, generation, permit);
+                self.remember(&connection);
+                Ok(Box::new(connection))
             }
             Err(error) => {
                 *failure = Some(error.to_string());
@@ -116,6 +146,10 @@ impl bb8::ManageConnection for LaneManager {
     type Error = ConnectFailed;
 
     async fn connect(&self) -> Result<Slot, ConnectFailed> {
+        // Only the minimum of idle connections is opened in this way.
+        if self.0.paused.load(Ordering::Relaxed) {
+            return Err(ConnectFailed::Full);
+        }
         self.0.open_connection().await.map(Some)
     }
 

@@ -115,8 +115,9 @@ impl ServerPool {
         self.built_lanes().map(|lane| lane.state().idle_connections).sum()
     }
 
-    /// Lets nobody in, or again.
+    /// Lets nobody in, or again; while it is paused no idle connections are opened either.
     pub fn set_paused(&self, paused: bool) {
+        self.manager.set_paused(paused);
         self.gate.set_paused(paused);
     }
 

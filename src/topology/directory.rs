@@ -8,7 +8,7 @@ use crate::pool::{PoolOptions, ServerPool};
 use crate::rules::Rules;
 use crate::session::{Pooling, Shared};
 use crate::sqlstate;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -66,6 +66,20 @@ struct State {
     clusters: HashMap<String, Arc<ClusterSettings>>,
     users: HashMap<String, UserCredential>,
     databases: HashMap<(String, String), Entry>,
+    paused: Paused,
+}
+
+/// What PAUSE stopped; pools made later are stopped too.
+#[derive(Debug, Default)]
+struct Paused {
+    all: bool,
+    names: HashSet<String>,
+}
+
+impl Paused {
+    fn holds(&self, name: &str) -> bool {
+        self.all || self.names.contains(name)
+    }
 }
 
 #[derive(Debug)]
@@ -94,7 +108,7 @@ impl Directory {
         state.clusters =
             clusters.into_iter().map(|cluster| (cluster.name.clone(), Arc::new(cluster))).collect();
         state.users = users;
-        let State { clusters, users, databases } = &mut *state;
+        let State { clusters, users, databases, paused: _ } = &mut *state;
         databases.retain(|(name, user), entry| {
             let cluster = clusters.get(name).or_else(|| clusters.get("*"));
             let keep =
@@ -114,6 +128,28 @@ impl Directory {
         let mut list: Vec<_> = state.databases.values().map(|entry| Arc::clone(&entry.database)).collect();
         list.sort_by(|a, b| (&a.name, &a.user).cmp(&(&b.name, &b.user)));
         list
+    }
+
+    /// Pauses or resumes the pools of one database, or of all (`None`), those made later included. A
+    /// database that was paused by its name stays so when all are resumed. Whether that changed anything.
+    pub fn set_paused(&self, name: Option<&str>, paused: bool) -> bool {
+        let mut state = self.lock();
+        let changed = match (name, paused) {
+            (None, _) => std::mem::replace(&mut state.paused.all, paused) != paused,
+            (Some(name), true) => state.paused.names.insert(name.to_owned()),
+            (Some(name), false) => state.paused.names.remove(name),
+        };
+        for entry in state.databases.values() {
+            let paused = state.paused.holds(&entry.database.name);
+            entry.database.pools.iter().for_each(|pool| pool.set_paused(paused));
+        }
+        changed
+    }
+
+    /// Whether the pools of a database are paused; `None`: those of all.
+    pub fn is_paused(&self, name: Option<&str>) -> bool {
+        let state = self.lock();
+        name.map_or(state.paused.all, |name| state.paused.holds(name))
     }
 
     /// Whether a cluster of this name is configured.
@@ -147,6 +183,9 @@ impl Directory {
             })?;
         let credential = state.users.get(user).cloned().unwrap_or_default();
         let database = Arc::new(self.build(name, user, &cluster, &credential, keys));
+        if state.paused.holds(name) {
+            database.pools.iter().for_each(|pool| pool.set_paused(true));
+        }
         let entry = Entry {
             database: Arc::clone(&database),
             fingerprint: fingerprint(&cluster, state.users.get(user)),

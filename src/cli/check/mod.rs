@@ -11,6 +11,7 @@ use super::config_file::ConfigFile;
 use super::{EXIT_FAILED, EXIT_USAGE, output};
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
+use crate::server;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "Examples:
@@ -63,6 +64,6 @@ pub(super) fn run(args: &Args) -> ExitCode {
 fn load(path: &std::path::Path) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
     let loaded = config::load(path)?;
     let mut found = loaded.warnings;
-    found.extend(crate::server::check_settings(&loaded.config));
+    found.extend(server::check_settings(&loaded.config));
     if found.iter().any(Diagnostic::is_error) { Err(found) } else { Ok((loaded.config, found)) }
 }
