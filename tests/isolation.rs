@@ -60,7 +60,7 @@ macro_rules! case {
         mod $name {
             use super::*;
 
-            fn case($place: &Place) $body
+            pub(super) fn case($place: &Place) $body
 
             #[test]
             fn on_plain_postgres() {
@@ -815,5 +815,42 @@ fn a_pinned_client_lets_the_others_use_the_rest_of_the_pool() {
         let mut other = place.client();
         assert_ne!(other.server_pid(), pid);
         assert_eq!(pinned.server_pid(), pid);
+    }
+}
+
+// These tests themselves.
+
+type Case = fn(&Place);
+
+#[test]
+fn a_pooler_that_protects_nobody_is_found_out() {
+    let cases: [(&str, Case); 22] = [
+        ("set", set::case),
+        ("set_config", set_by_set_config::case),
+        ("function", set_inside_a_function::case),
+        ("do", set_inside_a_do_block::case),
+        ("time zone", time_zone::case),
+        ("search_path", search_path::case),
+        ("characteristics", session_characteristics::case),
+        ("custom settings", custom_settings::case),
+        ("role", role::case),
+        ("session authorization", session_authorization::case),
+        ("encoding", client_encoding::case),
+        ("start-up parameters", startup_parameters::case),
+        ("protocol statements", protocol_statements_of_one_name::case),
+        ("SQL statements", sql_statements_of_one_name::case),
+        ("deallocate all", deallocate_all_is_ones_own::case),
+        ("pg_prepared_statements", the_view_of_prepared_statements::case),
+        ("unnamed statements", unnamed_statements::case),
+        ("temporary tables", temporary_tables::case),
+        ("cursors", cursors_with_hold::case),
+        ("advisory locks", advisory_locks::case),
+        ("listen", listening::case),
+        ("lastval", lastval_of_another::case),
+    ];
+    for (name, case) in cases {
+        let place = Place { port: support::naive::start(Postgres::shared().port), howdah: None };
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| case(&place)));
+        assert!(outcome.is_err(), "{name}: the case does not see what leaks");
     }
 }
