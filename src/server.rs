@@ -120,6 +120,7 @@ fn new_service(config: &Config) -> Result<Arc<Service>, ServeError> {
     Ok(Arc::new(Service {
         shared,
         directory,
+        routers: std::sync::Mutex::default(),
         registry: crate::frontend::Registry::default(),
         limits: ArcSwap::from_pointee(limits(config)),
         next_session: AtomicU64::new(0),

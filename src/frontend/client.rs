@@ -1,6 +1,7 @@
 //! The loop that serves one client whose database is one server, or whose statements all go to one.
 
 use super::Service;
+use super::routed::Routed;
 use super::registry::{CancelTarget, ClientHandle};
 use super::relay::{Event, with_scratch};
 use crate::backend::ServerConnection;
@@ -62,6 +63,8 @@ pub(super) struct Client {
     pub(super) received_bytes: usize,
     /// When the present statement or pipeline began.
     pub(super) began: Option<Instant>,
+    /// Where the database has several shards.
+    pub(super) routed: Option<Box<Routed>>,
     /// The client said goodbye: what it asked for before is still answered.
     pub(super) is_leaving: bool,
     /// CopyData's bytes that are to be passed on without waiting for the whole message.
@@ -162,7 +165,7 @@ impl Client {
     }
 
     /// The server owes nothing more.
-    async fn settled(&mut self) {
+    pub(super) async fn settled(&mut self) {
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else { return };
         if !connection.state.is_quiet() {
             return;
@@ -173,14 +176,14 @@ impl Client {
             self.database.defaults_changed();
         }
         self.handle.set_pins(self.session.pins());
-        if may_release {
+        if may_release && self.routed_settled() {
             self.release();
         }
         self.compact();
     }
 
     /// Counts, and logs what was slow.
-    fn note_end_of_work(&mut self, transaction_ended: bool) {
+    pub(super) fn note_end_of_work(&mut self, transaction_ended: bool) {
         let stats = &self.database.stats;
         if transaction_ended {
             stats.transactions.fetch_add(1, Ordering::Relaxed);
@@ -282,6 +285,11 @@ impl Client {
                     self.consumed = self.input.len();
                     return Ok(());
                 }
+                _ if self.routed.is_some() => {
+                    let Some(end) = self.route(tag, frame.clone()).await? else { break };
+                    self.consumed = end;
+                    continue;
+                }
                 _ if self.answers_alone(tag)? => {}
                 _ => {
                     if !self.ensure_server(tag).await? {
@@ -308,7 +316,7 @@ impl Client {
     }
 
     /// Whether no answer is owed.
-    fn is_quiet(&mut self) -> bool {
+    pub(super) fn is_quiet(&mut self) -> bool {
         let connection = self.lease.as_mut().and_then(|lease| lease.connection());
         connection.is_none_or(|connection| connection.state.is_quiet())
     }
@@ -393,7 +401,7 @@ impl Client {
     }
 
     /// Hands a message to the session, for the server.
-    fn forward(&mut self, frame: Range<usize>) -> Result<(), SqlError> {
+    pub(super) fn forward(&mut self, frame: Range<usize>) -> Result<(), SqlError> {
         let Client { input, session, service, database, lease, out, .. } = self;
         let Some(connection) = lease.as_mut().and_then(|lease| lease.connection()) else { return Ok(()) };
         let bytes = input.get(frame).unwrap_or_default();
@@ -457,8 +465,19 @@ impl Client {
         Ok(true)
     }
 
+    /// Notes for cancel requests which server runs the client's statements now.
+    pub(super) fn mark_attached(&mut self, shard: ShardId) {
+        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            self.handle.attached(CancelTarget {
+                shard,
+                process_id: connection.process_id,
+                secret: connection.secret,
+            });
+        }
+    }
+
     /// Takes a connection from the pool.
-    async fn attach(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
+    pub(super) async fn attach(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
         for _ in 0..3 {
             if self.database.is_retired() {
                 match self.service.directory.resolve(&self.database.name, &self.database.user, None) {
@@ -502,7 +521,7 @@ impl Client {
     }
 
     /// Waits for a connection, and for the client's leaving.
-    async fn checkout(
+    pub(super) async fn checkout(
         &mut self,
         pool: &Arc<crate::pool::ServerPool>,
     ) -> Result<Result<Lease, CheckoutError>, End> {
@@ -537,7 +556,7 @@ impl Client {
         result
     }
 
-    async fn apply_settings(&mut self, sql: &[u8]) -> Result<Result<(), SqlError>, End> {
+    pub(super) async fn apply_settings(&mut self, sql: &[u8]) -> Result<Result<(), SqlError>, End> {
         let outcome = self.run_own(sql).await?;
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
             if outcome.is_ok() {
@@ -550,7 +569,7 @@ impl Client {
     }
 
     /// Runs a statement of Howdah's own on the held connection, which owes nothing.
-    async fn run_own(&mut self, sql: &[u8]) -> Result<Result<(), SqlError>, End> {
+    pub(super) async fn run_own(&mut self, sql: &[u8]) -> Result<Result<(), SqlError>, End> {
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
             return Ok(Err(SqlError::new(sqlstate::INTERNAL_ERROR, "no server connection is held")));
         };
@@ -585,7 +604,7 @@ impl Client {
     }
 
     /// Tells the client that its message could not be served.
-    fn tell_failure(&mut self, tag: u8, error: &SqlError) -> Result<(), End> {
+    pub(super) fn tell_failure(&mut self, tag: u8, error: &SqlError) -> Result<(), End> {
         if error.severity == Severity::Fatal {
             return Err(End::Told(error.clone()));
         }
@@ -602,7 +621,7 @@ impl Client {
     }
 
     /// Lets go of a connection that is not to be used again.
-    fn drop_lease(&mut self) {
+    pub(super) fn drop_lease(&mut self) {
         if let Some(lease) = self.lease.take() {
             // Whether a cancel request is on its way no longer matters: the connection is closed.
             let _on_its_way = self.handle.detached();
@@ -611,7 +630,7 @@ impl Client {
     }
 
     /// The server connection broke while it was held.
-    fn server_gone(&mut self, in_message: bool, reason: Option<&'static str>) -> Result<(), End> {
+    pub(super) fn server_gone(&mut self, in_message: bool, reason: Option<&'static str>) -> Result<(), End> {
         let shard = self.lease.as_ref().map(|lease| lease.pool().shard.clone()).unwrap_or_default();
         if let Some(reason) = reason {
             tracing::error!(%shard, reason, "closing a server connection that is out of step");
@@ -622,6 +641,7 @@ impl Client {
             None => (Owed::Nothing, false),
         };
         self.drop_lease();
+        self.discard_parked();
         self.session.server_lost();
         if in_message || pinned {
             // What the session kept on the server, or the message half told, cannot be made good.
@@ -658,6 +678,7 @@ impl Client {
     /// The client leaves: what becomes of its server connection.
     pub(super) async fn leave(mut self) {
         self.service.registry.remove(&self.handle);
+        self.discard_parked();
         let Some(mut lease) = self.lease.take() else { return };
         let cancel_on_its_way = self.handle.detached();
         let Some(connection) = lease.connection() else { return };

@@ -20,6 +20,7 @@ pub mod lexer;
 pub mod literal;
 pub mod names;
 pub mod parse;
+mod place;
 pub mod prepared;
 pub mod scan;
 pub mod settings;
