@@ -104,9 +104,9 @@ impl Router {
         let default_path =
             path.into_iter().flatten().flatten().next().unwrap_or_else(|| "\"$user\", public".to_owned());
         let before = self.loaded.load_full();
-        let same = before
-            .as_ref()
-            .is_some_and(|before| *before.schema.catalog() == catalog && *before.default_path == *default_path);
+        let same = before.as_ref().is_some_and(|before| {
+            *before.schema.catalog() == catalog && *before.default_path == *default_path
+        });
         let version = before.as_ref().map_or(1, |before| before.version + u64::from(!same));
         self.loaded.store(Some(Arc::new(Loaded {
             schema: Schema::new(Arc::clone(&self.rules), Arc::new(catalog)),

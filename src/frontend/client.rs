@@ -1,9 +1,9 @@
 //! The loop that serves one client whose database is one server, or whose statements all go to one.
 
 use super::Service;
-use super::routed::Routed;
 use super::registry::{CancelTarget, ClientHandle};
 use super::relay::{Event, with_scratch};
+use super::routed::Routed;
 use crate::backend::ServerConnection;
 use crate::error::{Severity, SqlError};
 use crate::ids::ShardId;

@@ -2,8 +2,8 @@
 
 use super::client::{Client, End};
 use super::handshake::{Authenticated, Handshake, HandshakeError, HandshakeSettings, handshake};
-use super::routed::Routed;
 use super::registry::{ClientHandle, NewClient};
+use super::routed::Routed;
 use super::{Limits, Service};
 use crate::error::{Severity, SqlError};
 use crate::net::stream::Stream;

@@ -68,7 +68,9 @@ impl Client {
             if rest.len() < header.frame_len {
                 self.wanted = at - start + header.frame_len;
                 if self.wanted > self.service.limits.load().message_size_max {
-                    return Err(SqlError::protocol("a pipeline without Sync is longer than a message may be"));
+                    return Err(SqlError::protocol(
+                        "a pipeline without Sync is longer than a message may be",
+                    ));
                 }
                 return Ok(None);
             }
@@ -134,7 +136,10 @@ impl Client {
             return self.answer_over_shards(frames, &needs).await;
         }
         let status = self.session.status();
-        let ends = needs.commands.iter().find(|(command, _, _)| matches!(command, Command::Commit | Command::Rollback));
+        let ends = needs
+            .commands
+            .iter()
+            .find(|(command, _, _)| matches!(command, Command::Commit | Command::Rollback));
         let only_commands = !needs.others && needs.shard.is_none();
         if let (Some((command, _, _)), true) = (ends, status != TransactionStatus::Idle) {
             return self.end_block_by_batch(frames, *command == Command::Commit, &needs).await;
@@ -189,7 +194,9 @@ impl Client {
         let mut at = batch.start;
         let mut list = Vec::new();
         while at < batch.end {
-            let Ok(Some(header)) = frame::header(self.input.get(at..batch.end).unwrap_or_default()) else { break };
+            let Ok(Some(header)) = frame::header(self.input.get(at..batch.end).unwrap_or_default()) else {
+                break;
+            };
             list.push((header.tag, at..at + header.frame_len));
             at += header.frame_len;
         }
@@ -456,8 +463,17 @@ impl Client {
     }
 
     /// COMMIT or ROLLBACK among the messages of an open block.
-    async fn end_block_by_batch(&mut self, frames: &[Frame], is_commit: bool, needs: &Needs) -> Result<(), End> {
-        if self.lease.is_none() && self.session.status() == TransactionStatus::InBlock && needs.shard.is_none() && !needs.others {
+    async fn end_block_by_batch(
+        &mut self,
+        frames: &[Frame],
+        is_commit: bool,
+        needs: &Needs,
+    ) -> Result<(), End> {
+        if self.lease.is_none()
+            && self.session.status() == TransactionStatus::InBlock
+            && needs.shard.is_none()
+            && !needs.others
+        {
             self.session.set_status(TransactionStatus::Idle);
             self.routed()?.block = None;
             self.session.tracker_mut().commit();
@@ -578,8 +594,7 @@ impl Client {
     }
 
     async fn scatter_bound(&mut self, bound: &[u8], scatter: &Scatter, wants: Describe) -> Result<bool, End> {
-        const KINDS: [Owed; 5] =
-            [Owed::Parse, Owed::Bind, Owed::DescribePortal, Owed::Execute, Owed::Sync];
+        const KINDS: [Owed; 5] = [Owed::Parse, Owed::Bind, Owed::DescribePortal, Owed::Execute, Owed::Sync];
         let outcome = self.scatter(&Sent { bytes: bound, kinds: &KINDS }, scatter, wants).await?;
         self.finish_scatter(outcome, frontend::EXECUTE)
     }

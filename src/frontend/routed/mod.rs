@@ -307,8 +307,9 @@ impl Client {
                 if known {
                     return Ok(Ok(()));
                 }
-                let told = SqlError::new(sqlstate::CONNECTION_FAILURE, "the home shard's catalog could not be read")
-                    .with_detail(error.to_string());
+                let told =
+                    SqlError::new(sqlstate::CONNECTION_FAILURE, "the home shard's catalog could not be read")
+                        .with_detail(error.to_string());
                 Ok(Err(told))
             }
         }

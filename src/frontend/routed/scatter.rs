@@ -138,7 +138,12 @@ impl Client {
     }
 
     /// Moves bytes until every shard has answered. Also whether the client is gone.
-    async fn drive(&mut self, legs: &mut [Leg], merge: Merge, describe: Describe) -> (Result<(), Told>, bool) {
+    async fn drive(
+        &mut self,
+        legs: &mut [Leg],
+        merge: Merge,
+        describe: Describe,
+    ) -> (Result<(), Told>, bool) {
         let service = Arc::clone(&self.service);
         let mut out = std::mem::take(&mut self.out);
         let mut progress = Progress {
@@ -165,7 +170,8 @@ impl Client {
             match step {
                 Step::Done => break false,
                 Step::ClientGone => {
-                    progress.failure = Some(Failure::Own(SqlError::new(sqlstate::QUERY_CANCELED, "the client is gone")));
+                    progress.failure =
+                        Some(Failure::Own(SqlError::new(sqlstate::QUERY_CANCELED, "the client is gone")));
                     break true;
                 }
                 Step::Failed if cancelled => {}
@@ -228,7 +234,8 @@ impl Client {
         let home = self.routed()?.home();
         let mut in_use = None;
         for mut leg in legs {
-            let usable = leg.is_done && leg.lease.connection().is_some_and(|connection| connection.state.is_quiet());
+            let usable =
+                leg.is_done && leg.lease.connection().is_some_and(|connection| connection.state.is_quiet());
             if !usable {
                 leg.lease.discard();
                 continue;
@@ -469,7 +476,9 @@ impl Progress<'_> {
                         if self.describe == Describe::Yes
                             && let Some(description) = self.merge.description()
                         {
-                            write::message(self.out, backend::ROW_DESCRIPTION, |b| b.extend_from_slice(description));
+                            write::message(self.out, backend::ROW_DESCRIPTION, |b| {
+                                b.extend_from_slice(description)
+                            });
                         }
                     }
                     Err(error) => self.fail(Failure::Own(error)),
@@ -491,8 +500,11 @@ async fn cancel_rest(legs: &mut [Leg]) {
     for leg in legs.iter_mut().filter(|leg| !leg.is_done) {
         let pool = Arc::clone(leg.lease.pool());
         let Some(connection) = leg.lease.connection() else { continue };
-        let sent =
-            crate::backend::connect::cancel(pool.manager().target(), connection.process_id, connection.secret);
+        let sent = crate::backend::connect::cancel(
+            pool.manager().target(),
+            connection.process_id,
+            connection.secret,
+        );
         if let Err(error) = sent.await {
             tracing::debug!(%error, "a statement on another shard was not cancelled");
         }

@@ -77,7 +77,9 @@ impl Client {
                     {
                         return self.refuse(frontend::QUERY, &error).await;
                     }
-                    if self.routed()?.parked.is_empty() || !many.iter().any(|one| one.command != Command::Plain) {
+                    if self.routed()?.parked.is_empty()
+                        || !many.iter().any(|one| one.command != Command::Plain)
+                    {
                         self.begin_natural(&sql, many)?;
                         return self.send_to(frame, shard).await;
                     }
@@ -161,7 +163,8 @@ impl Client {
         if one.command != Command::Plain || is_session_command(statement.kind) {
             return Ok(one);
         }
-        let mut lifted = self.routed.as_deref_mut().map(|routed| std::mem::take(&mut routed.lifted)).unwrap_or_default();
+        let mut lifted =
+            self.routed.as_deref_mut().map(|routed| std::mem::take(&mut routed.lifted)).unwrap_or_default();
         let router = self.routed.as_deref().map(|routed| Arc::clone(&routed.router));
         let Some(router) = router else { return Ok(one) };
         let planned = router.plan(text, self.session.settings(), scs, &mut lifted);
@@ -323,9 +326,9 @@ impl Client {
             }
         } else if !self.routed()?.parked.is_empty() {
             // ROLLBACK among others would end the block on one shard only.
-            let only_first = statements.iter().any(|one| {
-                matches!(one.kind, Kind::Rollback | Kind::Commit | Kind::RollbackTo)
-            });
+            let only_first = statements
+                .iter()
+                .any(|one| matches!(one.kind, Kind::Rollback | Kind::Commit | Kind::RollbackTo));
             if only_first {
                 self.discard_parked();
             }
