@@ -1,6 +1,11 @@
 //! `howdah.toml`: good files, every error of bad ones with its place, reload, and the pages made of it.
-
-#![expect(clippy::panic, clippy::expect_used, reason = "how helpers of tests fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
 
 use howdah::config::{
     self, AddressSet, Config, ConfigStore, Credential, HbaMethod, ListenAddress, ListenerTls, NameSet,

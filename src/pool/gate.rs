@@ -115,13 +115,6 @@ impl Gate {
         state.admit_free();
     }
 
-    /// Changes the size; users beyond a smaller one leave as they finish.
-    pub(super) fn resize(&self, size: u32) {
-        let mut state = self.lock();
-        state.size = size;
-        state.admit_free();
-    }
-
     pub(super) fn snapshot(&self) -> GateSnapshot {
         let state = self.lock();
         GateSnapshot {

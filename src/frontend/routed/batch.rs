@@ -22,6 +22,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 type Frame = (u8, Range<usize>);
+/// A portal of the messages at hand, and its statement where that is known.
+type BoundPortal = (Box<[u8]>, Option<Arc<PlannedStatement>>);
+/// Formats and values of a Bind message.
+type BindValues<'a> = (Vec<i16>, Vec<Option<&'a [u8]>>);
 
 /// What a run of messages needs.
 #[derive(Debug, Default)]
@@ -210,16 +214,16 @@ impl Client {
     /// Plans what is parsed, and binds what is bound.
     fn needs(&mut self, frames: &[Frame]) -> Result<Needs, SqlError> {
         let mut needs = Needs::default();
-        let mut portals: Vec<(Box<[u8]>, Option<Arc<PlannedStatement>>)> = Vec::new();
+        let mut portals: Vec<BoundPortal> = Vec::new();
         for (tag, frame) in frames {
             let body = self.body(frame);
             let mut reader = Reader::new(&body);
             // Malformed ones go on to a server, which says how.
-            match tag {
-                &frontend::PARSE => {
+            match *tag {
+                frontend::PARSE => {
                     let _malformed = self.note_parse(&mut reader)?;
                 }
-                &frontend::BIND => {
+                frontend::BIND => {
                     needs.binds += 1;
                     let (Ok(portal), Ok(name)) = (reader.cstr(), reader.cstr()) else { continue };
                     let statement = self.known_statement(name);
@@ -230,7 +234,7 @@ impl Client {
                         needs.others = true;
                     }
                 }
-                &frontend::DESCRIBE => {
+                frontend::DESCRIBE => {
                     let (Ok(kind), Ok(name)) = (reader.u8(), reader.cstr()) else { continue };
                     if kind == b'S' {
                         needs.describes_statement = true;
@@ -246,7 +250,7 @@ impl Client {
                         self.note_portal(name, &portals, &mut needs);
                     }
                 }
-                &frontend::EXECUTE => {
+                frontend::EXECUTE => {
                     needs.executes += 1;
                     let (Ok(portal), Ok(limit)) = (reader.cstr(), reader.i32()) else { continue };
                     needs.limits_rows |= limit != 0;
@@ -263,12 +267,7 @@ impl Client {
     }
 
     /// A portal of an earlier run of messages is where it was made.
-    fn note_portal(
-        &self,
-        portal: &[u8],
-        bound: &[(Box<[u8]>, Option<Arc<PlannedStatement>>)],
-        needs: &mut Needs,
-    ) {
+    fn note_portal(&self, portal: &[u8], bound: &[BoundPortal], needs: &mut Needs) {
         if bound.iter().any(|(known, _)| known.as_ref() == portal) {
             return;
         }
@@ -629,7 +628,7 @@ fn several_targets() -> SqlError {
 }
 
 /// The formats and values of a Bind message, behind its names.
-fn bind_values<'a>(reader: &mut Reader<'a>) -> Result<(Vec<i16>, Vec<Option<&'a [u8]>>), Malformed> {
+fn bind_values<'a>(reader: &mut Reader<'a>) -> Result<BindValues<'a>, Malformed> {
     let mut formats = Vec::new();
     for _ in 0..reader.i16()? {
         formats.push(reader.i16()?);
