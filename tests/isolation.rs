@@ -822,20 +822,22 @@ fn a_pinned_client_lets_the_others_use_the_rest_of_the_pool() {
 
 case! { an_implicit_transaction_is_ones_own_until_sync, |place| {
     let (mut a, mut b) = (place.client(), place.client());
-    b.run("create table if not exists until_sync (id int); truncate until_sync");
-    a.send(&[parse("", "insert into until_sync values (1)", &[]), bind("", "", &[], &[], &[]), execute("", 0), flush()].concat());
+    let table = format!("until_sync_{}", place.port);
+    b.run(&format!("create table {table} (id int)"));
+    a.send(&[parse("", &format!("insert into {table} values (1)"), &[]), bind("", "", &[], &[], &[]), execute("", 0), flush()].concat());
     a.until(b'C');
     b.send(&query("select 1/0"));
     std::thread::sleep(std::time::Duration::from_millis(200));
     assert_eq!(a.ask(&sync()).status(), 'I');
     assert_eq!(b.reply().sqlstate().unwrap(), "22012");
-    assert_eq!(b.value("select count(*) from until_sync"), "1", "b's error undid a's insert");
+    assert_eq!(b.value(&format!("select count(*) from {table}")), "1", "b's error undid a's insert");
 }}
 
 case! { a_copy_that_fails_in_the_middle_of_a_long_message, |place| {
     let (mut a, mut b) = (place.client(), place.client());
-    b.run("create table if not exists copy_cut (id int); truncate copy_cut");
-    a.send(&query("copy copy_cut from stdin"));
+    let table = format!("copy_cut_{}", place.port);
+    b.run(&format!("create table {table} (id int)"));
+    a.send(&query(&format!("copy {table} from stdin")));
     a.until(b'G');
     let long = copy_data("7\n".repeat(200_000).as_bytes());
     let (start, rest) = long.split_at(100_000);
@@ -849,7 +851,7 @@ case! { a_copy_that_fails_in_the_middle_of_a_long_message, |place| {
     std::thread::sleep(std::time::Duration::from_millis(100));
     a.send(rest);
     assert_eq!(b.reply().ok().value(), "of b");
-    assert_eq!(a.value("select count(*) from copy_cut"), "0");
+    assert_eq!(a.value(&format!("select count(*) from {table}")), "0");
 }}
 
 case! { an_unlisten_rolled_back over 2, |place| {

@@ -501,16 +501,14 @@ impl Client {
                 }
                 return self.tell_failure(tag, &error).map(|()| false);
             }
+            self.tell_parameters();
         }
         if attached { self.finish_attach().await } else { Ok(true) }
     }
 
     /// After the settings are right: tells the client what changed, and restores a failed block.
     async fn finish_attach(&mut self) -> Result<bool, End> {
-        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
-            return Ok(false);
-        };
-        self.session.tell_parameters(&connection.state, &mut self.out);
+        self.tell_parameters();
         if self.session.status() == TransactionStatus::Failed {
             // The block was lost with its server: its successor gets a failed one, so that everything
             // up to ROLLBACK is answered as Postgres answers it.
@@ -518,6 +516,12 @@ impl Client {
             let _expected_to_fail = self.run_own(b"howdah_transaction_lost").await?;
         }
         Ok(true)
+    }
+
+    fn tell_parameters(&mut self) {
+        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            self.session.tell_parameters(&connection.state, &mut self.out);
+        }
     }
 
     /// Takes a connection from the pool.
@@ -747,8 +751,7 @@ impl Client {
             self.session.leave(&mut connection.state);
             return;
         }
-        let busy =
-            !connection.state.is_between_messages() || connection.passing > 0 || self.copy_passing > 0;
+        let busy = !connection.state.is_between_messages() || connection.passing > 0 || self.copy_passing > 0;
         if busy || cancel_on_its_way {
             // Nobody waits for the statement any more.
             let (process_id, secret) = (connection.process_id, connection.secret);
