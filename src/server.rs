@@ -5,6 +5,8 @@
 
 mod assemble;
 
+pub(crate) use assemble::read_rules;
+
 use crate::admin::Admin;
 use crate::config::{Config, ConfigStore, ListenAddress};
 use crate::diagnostic::Diagnostic;
@@ -120,6 +122,7 @@ fn new_service(config: &Config) -> Result<Arc<Service>, ServeError> {
     Ok(Arc::new(Service {
         shared,
         directory,
+        routers: std::sync::Mutex::default(),
         registry: crate::frontend::Registry::default(),
         limits: ArcSwap::from_pointee(limits(config)),
         next_session: AtomicU64::new(0),

@@ -1,8 +1,20 @@
-//! The hash functions give what Postgres gives, for vectors taken from a live server
-//! (`tests/golden/hash.sql` made `tests/golden/hash.tsv`); where Postgres is on this machine, a fresh
-//! server makes them again and they must be the same file.
+//! The hash functions give what Postgres gives, for vectors taken from a live server:
+//! `tests/golden/hash.sql` made `tests/golden/hash.tsv`. A server of the harness must still say the same,
+//! and the catalog query must read the planner's test schema as `tests/golden/catalog.txt` holds it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use howdah::catalog::{Catalog, LOAD_SQL};
 use howdah::datum::hash;
+use support::postgres::Postgres;
 
 const GOLDEN: &str = include_str!("golden/hash.tsv");
 
@@ -35,4 +47,46 @@ fn hashes_equal_postgres_own() {
         count += 1;
     }
     assert!(count > 500, "{count}");
+}
+
+#[test]
+fn a_live_server_agrees_with_the_golden_vectors() {
+    let mut session = Postgres::shared().app();
+    for line in GOLDEN.lines().step_by(3) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [function, input, seed, expected] = fields[..] else { panic!("{line}") };
+        let input = input.replace('\'', "''");
+        let call = match function {
+            "int8" => format!("hashint8extended('{input}', '{seed}')"),
+            "text" => format!("hashtextextended('{input}' COLLATE \"C\", '{seed}')"),
+            "uuid" => format!("uuid_hash_extended('{input}', '{seed}')"),
+            _ => format!(
+                "timestamp_hash_extended('2000-01-01'::timestamp + make_interval(secs => {input} / 1000000.0), '{seed}')"
+            ),
+        };
+        assert_eq!(session.value(&format!("SELECT {call}")), expected, "{line}");
+    }
+}
+
+#[test]
+fn the_catalog_query_reads_a_live_schema() {
+    let postgres = Postgres::shared();
+    postgres.app().run("CREATE DATABASE planned");
+    let mut session = postgres.session("app", "planned");
+    session.run("SET search_path = public");
+    session.run(include_str!("golden/catalog.sql"));
+    let rows = session.run(LOAD_SQL).rows();
+    let borrowed = rows.iter().map(|row| row.iter().map(Option::as_deref).collect::<Vec<Option<&str>>>());
+    let catalog = Catalog::from_rows(borrowed).unwrap();
+    let is_relation = |line: &&str| line.starts_with("relation|");
+    let golden = include_str!("golden/catalog.txt").lines().filter(is_relation).count();
+    assert_eq!(catalog.relations().count(), golden);
+    assert!(catalog.is_system_relation("pg_class"));
+    let orders = catalog.relation("public", "orders").unwrap();
+    assert_eq!(orders.columns.len(), 5);
+    assert_eq!(orders.unique_keys, [["customer_id", "id"]]);
+    assert!(!catalog.function("touch").unwrap().is_pure);
+    assert!(catalog.function("doubled").unwrap().is_pure);
+    assert!(catalog.function("margin").unwrap().takes_row);
+    assert_eq!(catalog.relation("public", "audited").unwrap().triggers.len(), 1);
 }

@@ -3,6 +3,8 @@
 //!
 //! The table in the crate's documentation is the rule; this test reads it. Test modules are exempt.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -23,7 +25,7 @@ fn no_import_points_up_and_pure_layers_are_pure() {
     let mut arrows = BTreeSet::new();
     for file in source_files(&root) {
         let name = file.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
-        if name == "lib.rs" || name.ends_with("/tests.rs") || name.contains("/tests/") {
+        if name == "lib.rs" || name.ends_with("tests.rs") || name.contains("/tests/") {
             continue;
         }
         let found = examine(&name, &std::fs::read_to_string(&file).unwrap(), &layers);

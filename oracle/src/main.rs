@@ -1,7 +1,7 @@
 //! Writes the golden file that `tests/sql_regress.rs` reads: statements of Postgres's own regression suite
 //! with the kind, and a digest of the token boundaries, that Postgres's scanner and grammar give them.
 //!
-//! Usage: `howdah-oracle REGRESS_SQL_DIR GOLDEN_FILE`. The format is in `tests/corpus/regress/README.md`.
+//! Usage: `howdah-oracle REGRESS_SQL_DIR [GOLDEN_FILE]`. The format is in `tests/corpus/regress/README.md`.
 
 use flate2::{Compression, write::GzEncoder};
 use pg_query::NodeEnum;
@@ -11,9 +11,10 @@ use std::io::Write;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let (Some(from), Some(to)) = (args.next(), args.next()) else {
-        return Err("usage: howdah-oracle REGRESS_SQL_DIR GOLDEN_FILE".into());
+    let Some(from) = args.next().or_else(|| std::env::var("REGRESS_SQL").ok()) else {
+        return Err("name the folder src/test/regress/sql of PostgreSQL 15, as an argument or in REGRESS_SQL".into());
     };
+    let to = args.next().unwrap_or_else(|| "../tests/corpus/regress/statements.gz".into());
     let mut files: Vec<_> = std::fs::read_dir(from)?.collect::<Result<Vec<_>, _>>()?;
     files.sort_by_key(|file| file.file_name());
     let mut seen = HashSet::new();

@@ -124,6 +124,8 @@ impl Client {
             stream.flush().await
         };
         tokio::select! {
+            // A killed client that does read is told its answers first, then its end.
+            biased;
             sent = sent => sent.map_err(|_gone| End::Gone)?,
             () = handle.killed() => return Err(End::Gone),
         }
@@ -134,6 +136,7 @@ impl Client {
     /// Waits for input, and for what ends an idle client.
     async fn read(&mut self) -> Result<(), End> {
         let service = &self.admin.service;
+        // Enrolled before the flag is looked at; told again and again while the process ends.
         let drain = service.drain.notified();
         if service.draining.load(Ordering::SeqCst) {
             return Err(shutting_down());

@@ -43,13 +43,15 @@ pub const COMMANDS: &str = "SHOW CLIENTS|CONFIG|DATABASES|HELP|LISTS|POOLS|SERVE
      RELOAD, PAUSE [db], RESUME [db], RECONNECT [db], KILL [db | client id], SHUTDOWN";
 
 /// What drivers ask of any server, with the one value that is answered: name, result's name, value.
-const CONSTANTS: [(&[u8], &str, &str); 6] = [
+const CONSTANTS: [(&[u8], &str, &str); 7] = [
     (b"version()", "version", VERSION),
     (b"pg_catalog.version()", "version", VERSION),
     (b"current_schema()", "current_schema", "public"),
     (b"pg_catalog.current_schema()", "current_schema", "public"),
     (b"current_database()", "current_database", "howdah"),
     (b"pg_catalog.current_database()", "current_database", "howdah"),
+    // asyncpg, when a connection goes back to its pool.
+    (b"pg_advisory_unlock_all()", "pg_advisory_unlock_all", ""),
 ];
 
 /// What SHOW VERSION says.

@@ -25,24 +25,26 @@ pub async fn reload(admin: &Admin) -> Result<Notices, SqlError> {
     let reloaded = tokio::task::spawn_blocking(move || store.reload())
         .await
         .map_err(|error| SqlError::new(sqlstate::INTERNAL_ERROR, format!("the reload broke off: {error}")))?;
-    let notice = |code, text: String| SqlError::new(code, text);
     match reloaded {
         Ok(report) => {
             let mut notices: Notices = Vec::new();
             for warning in &report.warnings {
-                notices.push(notice(sqlstate::WARNING, warning.one_line()));
+                notices.push(SqlError::new(sqlstate::WARNING, warning.one_line()));
             }
             let changed =
                 if report.changed.is_empty() { "nothing".into() } else { report.changed.join(", ") };
-            notices.push(notice(sqlstate::SUCCESSFUL_COMPLETION, format!("changed: {changed}")));
+            tracing::info!(changed, "configuration reloaded");
+            notices.push(SqlError::new(sqlstate::SUCCESSFUL_COMPLETION, format!("changed: {changed}")));
             if !report.needs_restart.is_empty() {
                 let parts = report.needs_restart.join(", ");
-                notices.push(notice(sqlstate::WARNING, format!("takes effect after a restart: {parts}")));
+                notices
+                    .push(SqlError::new(sqlstate::WARNING, format!("takes effect after a restart: {parts}")));
             }
             Ok(notices)
         }
         Err(found) => {
             let lines: Vec<String> = found.iter().map(crate::diagnostic::Diagnostic::one_line).collect();
+            tracing::error!("configuration not reloaded: the one before stays in force");
             let errors = found.iter().filter(|one| one.is_error()).count();
             let what = if errors == 1 { "an error".into() } else { format!("{errors} errors") };
             Err(SqlError::new(
@@ -83,11 +85,12 @@ pub fn begin_pause(admin: &Admin, name: Option<&str>) -> Result<(), SqlError> {
 
 /// Ends a pause.
 pub fn resume(admin: &Admin, name: Option<&str>) -> Result<(), SqlError> {
-    check_database(admin, name)?;
+    // First of all, since what is paused may have left the configuration.
     if admin.service.directory.set_paused(name, false) {
         tracing::info!(database = name, "resumed");
         return Ok(());
     }
+    check_database(admin, name)?;
     let message = format!("{} is not paused", subject(name));
     let error = SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
     Err(match name {

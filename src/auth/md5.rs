@@ -8,8 +8,16 @@ use subtle::ConstantTimeEq;
 /// What Postgres stores for an md5 user: 32 lower-case hexadecimal digits of md5(password ‖ user).
 ///
 /// It is as good as the password (it is all that a client needs), so it never prints.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Md5Hash([u8; 32]);
+
+impl PartialEq for Md5Hash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Md5Hash {}
 
 impl std::fmt::Debug for Md5Hash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -46,7 +54,7 @@ impl Md5Hash {
 
     /// Whether `password` is the one that the hash was made of, in constant time.
     pub fn accepts_password(&self, user: &str, password: &[u8]) -> bool {
-        Md5Hash::from_password(user, password).0.ct_eq(&self.0).into()
+        Md5Hash::from_password(user, password) == *self
     }
 }
 

@@ -174,3 +174,54 @@ fn default(text: &str) -> Option<ColumnDefault> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row<'a>(kind: &'a str, rest: &[&'a str]) -> Vec<Option<&'a str>> {
+        let mut row = vec![Some(kind)];
+        row.extend(rest.iter().map(|value| Some(*value)));
+        row.resize(7, None);
+        row
+    }
+
+    #[test]
+    fn rows_may_come_in_any_order() {
+        let mut rows = vec![
+            row("relation", &["1", "public", "t", "p", "false"]),
+            row("relation", &["2", "public", "t1", "r", "true"]),
+            row("column", &["1", "2", "b", "25", "plain"]),
+            row("column", &["1", "1", "a", "20", "none"]),
+            row("parent", &["2", "1"]),
+            row("unique", &["1", "9", "a"]),
+            row("unique", &["1", "9"]),
+        ];
+        let catalog = Catalog::from_rows(&rows).unwrap();
+        rows.reverse();
+        assert_eq!(
+            Catalog::from_rows(&rows).unwrap().relation("public", "t1"),
+            catalog.relation("public", "t1")
+        );
+        let table = catalog.relation("public", "t").unwrap();
+        assert_eq!(table.kind, RelationKind::Partitioned);
+        assert_eq!(table.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(table.children, [2]);
+        assert_eq!(table.unique_keys, [["a", ""]]);
+        assert!(catalog.relation_by_oid(2).unwrap().has_row_security);
+    }
+
+    #[test]
+    fn rows_of_another_shape_are_errors() {
+        for bad in [
+            row("relation", &["x", "public", "t", "r", "false"]),
+            row("relation", &["1", "public", "t", "?", "false"]),
+            row("column", &["7", "1", "a", "20", "none"]),
+            row("nonsense", &[]),
+            vec![None; 7],
+            vec![Some("schema"), Some("a")],
+        ] {
+            assert!(Catalog::from_rows([&bad]).is_err(), "{bad:?}");
+        }
+    }
+}

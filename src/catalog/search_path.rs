@@ -52,3 +52,21 @@ fn split(setting: &str) -> Vec<String> {
         items.push(item);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_as_postgres_reads_them() {
+        for (setting, schemas) in [
+            ("\"$user\", public", vec!["me", "public"]),
+            ("App,\"App\" , \"a\"\"b\"", vec!["app", "App", "a\"b"]),
+            ("$user", vec!["me"]),
+            ("", vec![]),
+            ("\"\"", vec![""]),
+        ] {
+            assert_eq!(SearchPath::parse(setting, "me").schemas(), schemas, "{setting}");
+        }
+    }
+}

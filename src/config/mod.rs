@@ -3,6 +3,7 @@
 //! Loading reads the file and those it names (certificates, secrets), and reports every error at once
 //! with its place. Nothing here is global: a [`Config`] is passed to whoever needs it.
 
+mod log_filter;
 mod model;
 pub mod raw;
 mod reload;
@@ -12,6 +13,7 @@ mod units;
 mod validate;
 mod watch;
 
+pub use log_filter::check_log_filter;
 pub use model::*;
 pub use reload::{Check, ConfigStore, Observer, ReloadReport};
 pub use schema::{reference, schema};

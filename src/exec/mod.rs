@@ -1,1 +1,8 @@
-//! (to be written)
+//! What running a plan needs besides connections: the router, which keeps a database's schema and the
+//! plans made against it.
+
+mod router;
+
+pub(crate) use router::{Bindings, Literals};
+
+pub use router::{PlannedStatement, Router, RouterError};

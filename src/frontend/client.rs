@@ -3,6 +3,7 @@
 use super::Service;
 use super::registry::{CancelTarget, ClientHandle};
 use super::relay::{Event, with_scratch};
+use super::routed::Routed;
 use crate::backend::ServerConnection;
 use crate::error::{Severity, SqlError};
 use crate::ids::ShardId;
@@ -13,6 +14,7 @@ use crate::protocol::{TransactionStatus, frontend, read, write};
 use crate::session::expected::{Expected, Kind};
 use crate::session::server_state::Copy;
 use crate::session::{Session, Tools, query_text};
+use crate::sql::redacted::redacted;
 use crate::sql::scan::scan;
 use crate::sqlstate;
 use crate::topology::{Database, checkout_error};
@@ -72,6 +74,8 @@ pub(super) struct Client {
     pub(super) received_bytes: usize,
     /// When the present statement or pipeline began.
     pub(super) began: Option<Instant>,
+    /// Where the database has several shards.
+    pub(super) routed: Option<Box<Routed>>,
     /// The client said goodbye: what it asked for before is still answered.
     pub(super) is_leaving: bool,
     /// Input waits until the server has taken, or answered, what it was sent.
@@ -176,7 +180,7 @@ impl Client {
     }
 
     /// The server owes nothing more.
-    async fn settled(&mut self) {
+    pub(super) async fn settled(&mut self) {
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else { return };
         if !connection.state.is_between_messages() || self.copy_passing > 0 {
             return;
@@ -187,14 +191,14 @@ impl Client {
             self.database.defaults_changed();
         }
         self.handle.set_pins(self.session.pins());
-        if may_release {
+        if may_release && self.routed_settled() {
             self.release();
         }
         self.compact();
     }
 
     /// Counts, and logs what was slow.
-    fn note_end_of_work(&mut self, transaction_ended: bool) {
+    pub(super) fn note_end_of_work(&mut self, transaction_ended: bool) {
         let stats = &self.database.stats;
         if transaction_ended {
             stats.transactions.fetch_add(1, Ordering::Relaxed);
@@ -215,13 +219,13 @@ impl Client {
     #[cold]
     fn log_slow(&self, took: std::time::Duration) {
         let text = first_statement(self.input.get(..self.consumed).unwrap_or_default());
-        let template = String::from_utf8_lossy(text.get(..text.len().min(20)).unwrap_or_default());
+        let statement = redacted(text, self.session.parameters().standard_conforming_strings());
         tracing::warn!(
             database = %self.database.name,
             user = %self.database.user,
             client = self.handle.process_id,
             duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            statement = %template,
+            %statement,
             "slow statement"
         );
     }
@@ -303,6 +307,11 @@ impl Client {
                     self.is_leaving = true;
                     self.consumed = self.input.len();
                     return Ok(());
+                }
+                _ if self.routed.is_some() => {
+                    let Some(end) = self.route(tag, frame.clone()).await? else { break };
+                    self.consumed = end;
+                    continue;
                 }
                 _ if self.answers_alone(tag)? => {}
                 _ if self.untold.is_some() => {
@@ -455,7 +464,7 @@ impl Client {
     }
 
     /// Hands a message to the session, for the server.
-    fn forward(&mut self, frame: Range<usize>) -> Result<(), SqlError> {
+    pub(super) fn forward(&mut self, frame: Range<usize>) -> Result<(), SqlError> {
         let Client { input, session, service, database, lease, out, .. } = self;
         let Some(connection) = lease.as_mut().and_then(|lease| lease.connection()) else { return Ok(()) };
         let bytes = input.get(frame).unwrap_or_default();
@@ -524,8 +533,19 @@ impl Client {
         }
     }
 
+    /// Notes for cancel requests which server runs the client's statements now.
+    pub(super) fn mark_attached(&mut self, shard: ShardId) {
+        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            self.handle.attached(CancelTarget {
+                shard,
+                process_id: connection.process_id,
+                secret: connection.secret,
+            });
+        }
+    }
+
     /// Takes a connection from the pool.
-    async fn attach(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
+    pub(super) async fn attach(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
         for _ in 0..ATTACH_ATTEMPTS {
             if self.database.is_retired() {
                 match self.service.directory.resolve(&self.database.name, &self.database.user, None) {
@@ -582,7 +602,7 @@ impl Client {
     }
 
     /// Waits for a connection, and for what ends the wait: the client's leaving, a kill, a cancel request.
-    async fn checkout(&mut self, pool: &Arc<crate::pool::ServerPool>) -> Result<Checkout, End> {
+    pub(super) async fn checkout(&mut self, pool: &Arc<crate::pool::ServerPool>) -> Result<Checkout, End> {
         let mut checkout = pin!(pool.checkout());
         let first = poll_fn(|cx| Poll::Ready(checkout.as_mut().poll(cx))).await;
         if let Poll::Ready(result) = first {
@@ -618,7 +638,7 @@ impl Client {
         result
     }
 
-    async fn apply_settings(&mut self, sql: &[u8]) -> Result<Result<(), SqlError>, End> {
+    pub(super) async fn apply_settings(&mut self, sql: &[u8]) -> Result<Result<(), SqlError>, End> {
         let outcome = self.run_own(sql).await?;
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
             if outcome.is_ok() {
@@ -631,7 +651,7 @@ impl Client {
     }
 
     /// Runs a statement of Howdah's own on the held connection, which owes nothing.
-    async fn run_own(&mut self, sql: &[u8]) -> Result<Result<(), SqlError>, End> {
+    pub(super) async fn run_own(&mut self, sql: &[u8]) -> Result<Result<(), SqlError>, End> {
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
             return Ok(Err(SqlError::new(sqlstate::INTERNAL_ERROR, "no server connection is held")));
         };
@@ -666,7 +686,7 @@ impl Client {
     }
 
     /// Tells the client that its message could not be served.
-    fn tell_failure(&mut self, tag: u8, error: &SqlError) -> Result<(), End> {
+    pub(super) fn tell_failure(&mut self, tag: u8, error: &SqlError) -> Result<(), End> {
         if error.severity == Severity::Fatal {
             return Err(End::Told(error.clone()));
         }
@@ -683,7 +703,7 @@ impl Client {
     }
 
     /// Lets go of a connection that is not to be used again.
-    fn drop_lease(&mut self) {
+    pub(super) fn drop_lease(&mut self) {
         if let Some(lease) = self.lease.take() {
             // Whether a cancel request is on its way no longer matters: the connection is closed.
             let _on_its_way = self.handle.detached();
@@ -692,7 +712,7 @@ impl Client {
     }
 
     /// The server connection broke while it was held.
-    fn server_gone(&mut self, in_message: bool, reason: Option<&'static str>) -> Result<(), End> {
+    pub(super) fn server_gone(&mut self, in_message: bool, reason: Option<&'static str>) -> Result<(), End> {
         let shard = self.lease.as_ref().map(|lease| lease.pool().shard.clone()).unwrap_or_default();
         if let Some(reason) = reason {
             tracing::error!(%shard, reason, "closing a server connection that is out of step");
@@ -704,6 +724,7 @@ impl Client {
         };
         let lost = if committing { lost_in_commit(&shard) } else { lost(&shard) };
         self.drop_lease();
+        self.discard_parked();
         self.session.server_lost();
         if in_message || pinned {
             // What the session kept on the server, or the message half told, cannot be made good.
@@ -740,6 +761,7 @@ impl Client {
     /// The client leaves: what becomes of its server connection.
     pub(super) async fn leave(mut self) {
         self.service.registry.remove(&self.handle);
+        self.discard_parked();
         let Some(mut lease) = self.lease.take() else { return };
         let cancel_on_its_way = self.handle.detached();
         let Some(connection) = lease.connection() else { return };
@@ -789,7 +811,7 @@ async fn reset(connection: &mut ServerConnection) -> Result<(), crate::backend::
 }
 
 /// How a wait for a server connection ended.
-enum Checkout {
+pub(super) enum Checkout {
     Done(Result<Lease, CheckoutError>),
     /// The client asked to cancel its statement.
     Cancelled,

@@ -20,6 +20,9 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 
+/// Bytes of a usual greeting: AuthenticationOk, fifteen ParameterStatus, BackendKeyData, ReadyForQuery.
+const PENDING_BYTES: usize = 512;
+
 /// What decides how clients come in.
 #[derive(Clone)]
 pub struct HandshakeSettings {
@@ -263,7 +266,7 @@ impl Opening<'_> {
     async fn refuse_version(self, version: u32) -> HandshakeError {
         let mut answer = Vec::new();
         startup::unsupported_version(&mut answer, version);
-        self.stream.close_with(&answer).await;
+        Box::pin(self.stream.close_with(&answer)).await;
         HandshakeError::refused(SqlError::fatal(
             sqlstate::FEATURE_NOT_SUPPORTED,
             format!("unsupported frontend protocol {}.{}", version >> 16, version & 0xffff),
@@ -273,7 +276,7 @@ impl Opening<'_> {
     async fn refuse(self, error: SqlError) -> HandshakeError {
         let mut answer = Vec::new();
         write::error_response(&mut answer, &error);
-        self.stream.close_with(&answer).await;
+        Box::pin(self.stream.close_with(&answer)).await;
         HandshakeError::refused(error)
     }
 }
@@ -297,7 +300,8 @@ impl Admission<'_> {
     async fn run(mut self, deadline: Instant) -> Result<Authenticated, HandshakeError> {
         let read_ahead = self.input.split_off(self.packet_len);
         let packet = std::mem::replace(&mut self.input, read_ahead);
-        let mut pending = Vec::new();
+        // Room for what the caller adds up to ReadyForQuery, so that it all leaves in one write.
+        let mut pending = Vec::with_capacity(PENDING_BYTES);
         let Ok(Packet::Startup(message)) = startup::parse(&packet) else {
             return Err(startup::BadPacketLength.into());
         };
@@ -334,7 +338,7 @@ impl Admission<'_> {
                 mock_secret: &self.settings.mock_secret,
                 end_point_hash: self.settings.tls.as_ref().and_then(TlsServer::end_point_hash),
             };
-            match timeout_at(deadline, Box::pin(authenticate(attempt))).await {
+            match Box::pin(timeout_at(deadline, authenticate(attempt))).await {
                 Ok(Ok(keys)) => keys,
                 Ok(Err(AuthError::Io(error))) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     return Err(HandshakeError::Closed);
@@ -370,7 +374,7 @@ impl Admission<'_> {
         names: Option<(&str, &str)>,
     ) -> HandshakeError {
         write::error_response(&mut unsent, &error);
-        self.stream.close_with(&unsent).await;
+        Box::pin(self.stream.close_with(&unsent)).await;
         let (user, database) = names.unzip();
         HandshakeError::Refused { error, user: user.map(Box::from), database: database.map(Box::from) }
     }

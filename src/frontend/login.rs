@@ -3,6 +3,7 @@
 use super::client::{Client, End};
 use super::handshake::{Authenticated, Handshake, HandshakeError, HandshakeSettings, handshake};
 use super::registry::{ClientHandle, NewClient};
+use super::routed::Routed;
 use super::{Limits, Service};
 use crate::error::{Severity, SqlError};
 use crate::net::stream::Stream;
@@ -139,6 +140,7 @@ async fn log_in(
     let told = database.welcome(&startup);
     let parameters = told.clone().unwrap_or_default();
     let session = Session::new(id, database.key, database.pooling, Arc::clone(&startup), parameters);
+    let routed = database.is_routed().then(|| Box::new(Routed::new(service.router(&database))));
     let mut client = Box::new(Client {
         stream: client.stream,
         input: client.read_ahead,
@@ -154,6 +156,7 @@ async fn log_in(
         sent_bytes: 0,
         received_bytes: 0,
         began: None,
+        routed,
         is_leaving: false,
         is_held: false,
         untold: None,

@@ -6,7 +6,7 @@ pub mod handshake;
 mod login;
 mod registry;
 mod relay;
-pub mod users;
+mod routed;
 
 pub use login::{AdminDatabase, serve_connection};
 pub use registry::{CancelTarget, ClientHandle, NewClient, Registry};
@@ -25,6 +25,8 @@ pub struct Service {
     pub shared: Arc<Shared>,
     /// Clusters and their pools.
     pub directory: Directory,
+    /// Plans of routed databases, by the database's key.
+    pub routers: std::sync::Mutex<std::collections::HashMap<u64, Arc<crate::exec::Router>>>,
     /// The clients.
     pub registry: Registry,
     /// Limits that may change while it runs.
@@ -58,4 +60,17 @@ pub struct Limits {
     pub idle_transaction_timeout: Option<Duration>,
     /// A statement that takes longer is logged.
     pub slow_statement: Option<Duration>,
+}
+
+impl Service {
+    /// The router of a database, made when it is first asked for.
+    pub(crate) fn router(&self, database: &crate::topology::Database) -> Arc<crate::exec::Router> {
+        let mut routers = self.routers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = self.directory.databases();
+        routers.retain(|key, _| *key == database.key || known.iter().any(|one| one.key == *key));
+        let router = routers.entry(database.key).or_insert_with(|| {
+            Arc::new(crate::exec::Router::new(Arc::clone(&database.rules), &database.user))
+        });
+        Arc::clone(router)
+    }
 }

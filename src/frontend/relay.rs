@@ -34,6 +34,13 @@ pub(super) struct Scratch {
     pub(super) scanned: Statements,
 }
 
+impl Scratch {
+    /// Room to read into.
+    pub(super) fn chunk(&mut self) -> &mut [u8] {
+        &mut self.chunk
+    }
+}
+
 thread_local! {
     static SCRATCH: RefCell<Scratch> =
         RefCell::new(Scratch { chunk: vec![0; CHUNK].into(), scanned: Statements::default() });

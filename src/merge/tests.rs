@@ -46,7 +46,8 @@ fn body_with_header(tag: u8, body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn values_of_all_shards_are_combined() {
-    let cases: &[(Combine, u32, &[Option<&str>], Option<&str>)] = &[
+    type Case<'a> = (Combine, u32, &'a [Option<&'a str>], Option<&'a str>);
+    let cases: &[Case<'_>] = &[
         (Combine::Count, oid::INT8, &[Some("3"), Some("0"), Some("4")], Some("7")),
         (Combine::Count, oid::INT8, &[Some("0"), Some("0")], Some("0")),
         (Combine::Sum, oid::INT8, &[Some("3"), None, Some("-4")], Some("-1")),

@@ -106,3 +106,48 @@ pub fn common_name(certificate: &[u8]) -> Option<String> {
 pub(super) fn has_alternative_names(certificate: &X509Certificate<'_>) -> bool {
     !matches!(certificate.subject_alternative_name(), Ok(None))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
+
+    fn certificate(name: &str, key: &KeyPair) -> Vec<u8> {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.self_signed(key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn end_point_hash_is_the_one_of_the_signature() {
+        let sha256 = certificate("a", &KeyPair::generate().unwrap());
+        assert_eq!(end_point_hash(&sha256).as_deref(), Some(sha2::Sha256::digest(&sha256).as_slice()));
+        let sha384 = certificate("a", &KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap());
+        assert_eq!(end_point_hash(&sha384).as_deref(), Some(sha2::Sha384::digest(&sha384).as_slice()));
+        let none = certificate("a", &KeyPair::generate_for(&PKCS_ED25519).unwrap());
+        assert_eq!(end_point_hash(&none), None);
+        assert_eq!(end_point_hash(b"no certificate"), None);
+    }
+
+    #[test]
+    fn common_names_are_read_and_those_with_zero_bytes_are_not() {
+        let key = KeyPair::generate().unwrap();
+        assert_eq!(common_name(&certificate("cert_user", &key)).as_deref(), Some("cert_user"));
+        assert_eq!(common_name(&certificate("admin\0x", &key)), None);
+        assert_eq!(common_name(b"no certificate"), None);
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.crt");
+        let error = |result: Result<Vec<_>, TlsConfigError>| result.unwrap_err().to_string();
+        assert!(error(read_certificates(&path)).contains("server.crt"));
+        std::fs::write(&path, "no PEM in here").unwrap();
+        assert!(error(read_certificates(&path)).contains("holds no certificate"));
+        std::fs::write(&path, "-----BEGIN CERTIFICATE-----\n???\n-----END CERTIFICATE-----\n").unwrap();
+        assert!(error(read_certificates(&path)).contains("as PEM"));
+        assert!(read_private_key(&path).is_err());
+    }
+}

@@ -97,3 +97,48 @@ impl Listener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[tokio::test]
+    async fn several_listeners_share_a_port() {
+        let first = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let addr = first.local_addr().unwrap();
+        let second = Listener::tcp(addr).unwrap();
+        assert_eq!(second.local_addr(), Some(addr));
+        let _client = tokio::net::TcpStream::connect(addr).await.unwrap();
+        let accepted = tokio::select! {
+            stream = first.accept() => stream,
+            stream = second.accept() => stream,
+        };
+        assert!(accepted.unwrap().tcp().unwrap().nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn unix_socket_has_its_mode_and_goes_with_the_listener() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".s.PGSQL.5432");
+        let listener = Listener::unix(&path, 0o700).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(Listener::unix(&path, 0o700).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let _client = tokio::net::UnixStream::connect(&path).await.unwrap();
+        let stream = listener.accept().await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap().to_string(), "[local]");
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_socket_left_behind_is_replaced_but_no_other_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(Listener::unix(&path, 0o777).is_ok());
+        std::fs::write(&path, "mine").unwrap();
+        assert!(Listener::unix(&path, 0o777).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    }
+}

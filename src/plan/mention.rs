@@ -77,10 +77,11 @@ impl Mentions {
         };
         let is_call = after == Some(TokenKind::ParenOpen);
         let is_field = before == Some(TokenKind::Dot);
-        if let Some(function) = schema.catalog().function(&name) {
-            if !function.is_pure && (is_call || (is_field && function.takes_row)) {
-                self.function = Some(name.clone());
-            }
+        let is_hidden_access = |function: crate::catalog::FunctionName| {
+            !function.is_pure && (is_call || (is_field && function.takes_row))
+        };
+        if schema.catalog().function(&name).is_some_and(is_hidden_access) {
+            self.function = Some(name.clone());
         }
         if is_call && builtin::runs_text(&name) {
             self.runs_text = Some(name.clone());

@@ -72,11 +72,10 @@ impl Pins<'_> {
                 {
                     let Some(target) = self.restricts(condition, target, level) else { continue };
                     let Some(other) = self.key_column(other, level) else { continue };
-                    if pinned.get(other) == Some(&true) && pinned.get(target) == Some(&false) {
-                        if let Some(slot) = pinned.get_mut(target) {
-                            *slot = true;
-                            is_changed = true;
-                        }
+                    let is_pinned = pinned.get(other) == Some(&true);
+                    if let Some(slot @ false) = pinned.get_mut(target).filter(|_| is_pinned) {
+                        *slot = true;
+                        is_changed = true;
                     }
                 }
             }
@@ -115,18 +114,20 @@ impl Pins<'_> {
         match operand {
             Operand::Constant(_) => None,
             Operand::ColumnOf(column, range) => {
-                // The column must be certain to be this table's: it alone in the range may have it.
+                // The column must be certain to be this table's: others' columns must be known.
                 let items = self.analysis.levels.get(level)?.items.get(range.clone())?;
                 let only = |source: &Source| matches!(source, Source::Table(_));
                 if !items.iter().all(|item| only(&item.source)) {
                     return None;
                 }
+                // Several were merged by a USING before, in which the first gives the value.
+                let is_unclear = self.analysis.levels.get(level)?.is_unclear;
                 let mut having = range.clone().filter_map(|item| self.having(level, item, column));
                 let first = having.next()?;
-                match having.next() {
-                    None => self.if_key(first, column),
-                    Some(_) => None,
+                if having.next().is_some() && is_unclear {
+                    return None;
                 }
+                self.if_key(first, column)
             }
             Operand::Column(parts) => match &parts[..] {
                 [column] => self.unqualified(column, level),

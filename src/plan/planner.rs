@@ -92,10 +92,9 @@ fn plan_route(subject: &Subject<'_>) -> Planned {
         declined: Vec::new(),
         changes_catalog: false,
     };
-    if subject.schema().rules().has_sharded() {
-        if let Some(error) = utility::refusal(subject) {
-            return refused(error);
-        }
+    let has_sharded = subject.schema().rules().has_sharded();
+    if let Some(error) = has_sharded.then(|| utility::refusal(subject)).flatten() {
+        return refused(error);
     }
     if subject.mentions.notable.is_empty() {
         return home();
@@ -273,6 +272,12 @@ fn usable(subject: &Subject<'_>, item: &ShardedItem<'_>) -> Result<(), SqlError>
         return Err(SqlError::refused(
             format!("the sharding key \"{}\" of \"{name}\" is not a smallint, integer or bigint", table.key),
             "Only integer keys are supported yet.",
+        ));
+    }
+    if key.default == crate::catalog::ColumnDefault::Generated {
+        return Err(SqlError::refused(
+            format!("the sharding key \"{}\" of \"{name}\" is a generated column", table.key),
+            "Make it a plain column.",
         ));
     }
     if let Some(function) = relation.calls.first() {

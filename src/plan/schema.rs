@@ -215,8 +215,9 @@ fn hazards(
 ) -> Single {
     let mut single = Single { shard: home, refuse_use: None, refuse_write: None };
     let mut seen = BTreeSet::new();
-    let mut queue = vec![relation.oid];
-    while let Some(oid) = queue.pop() {
+    // A relation, and whether it is reached only by what a foreign key's cascade writes.
+    let mut queue = vec![(relation.oid, false)];
+    while let Some((oid, is_cascade)) = queue.pop() {
         let Some(part) = catalog.relation_by_oid(oid).filter(|_| seen.insert(oid)) else { continue };
         if let Some(function) = part.calls.first() {
             single.refuse_use = Some(format!("\"{}\" calls the user function {function}()", part.name));
@@ -232,13 +233,14 @@ fn hazards(
         let to_sharded = part.foreign_keys.iter().any(|key| reaching.contains_key(&key.references));
         let referencing = references.get(&oid).map_or(&[][..], Vec::as_slice);
         let from_sharded = referencing.iter().any(|other| reaching.contains_key(other));
-        if to_sharded || from_sharded {
+        if (to_sharded && !is_cascade) || from_sharded {
             single.refuse_write =
                 Some(format!("a foreign key connects \"{}\" and a sharded table", part.name));
         }
-        queue.extend(part.reads.iter().chain(&part.children).chain(&part.parents));
+        let family = part.reads.iter().chain(&part.children).chain(&part.parents);
+        queue.extend(family.map(|oid| (*oid, is_cascade)));
         // A foreign key's cascade writes to the referencing table, whose triggers then run.
-        queue.extend(referencing);
+        queue.extend(referencing.iter().map(|oid| (*oid, true)));
     }
     single
 }

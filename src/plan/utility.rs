@@ -88,7 +88,7 @@ pub(super) fn changes_catalog(mentions: &Mentions) -> bool {
         "alter" | "drop" => !is_elsewhere,
         "import" | "reassign" | "call" | "do" => true,
         // SELECT ... INTO makes a table.
-        "select" | "with" => mentions.has("into"),
+        "select" | "with" => mentions.has("into") && !mentions.has("insert") && !mentions.has("merge"),
         _ => false,
     }
 }

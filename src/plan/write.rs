@@ -91,6 +91,21 @@ fn unique_keys(
     Ok(())
 }
 
+/// The rule of a table, or of the table that it is a partition or child of.
+fn rule_of<'a>(subject: &Subject<'a>, relation: &Relation) -> Option<&'a ShardedTable> {
+    let schema = subject.schema();
+    let mut relation = relation;
+    // Deeper than any real hierarchy; a catalog that is read while it changes may hold a ring.
+    for _ in 0..64 {
+        let is_it = |rule: &&ShardedTable| rule.schema == relation.schema && rule.table == relation.name;
+        if let Some(rule) = schema.rules().sharded().iter().find(is_it) {
+            return Some(rule);
+        }
+        relation = schema.catalog().relation_by_oid(*relation.parents.first()?)?;
+    }
+    None
+}
+
 /// A foreign key must connect rows of one key.
 fn foreign_keys(
     subject: &Subject<'_>,
@@ -99,12 +114,8 @@ fn foreign_keys(
     kind: &Kind,
 ) -> Result<(), SqlError> {
     let catalog = subject.schema().catalog();
-    let rule_of = |relation: &Relation| {
-        let rules = subject.schema().rules().sharded();
-        rules.iter().find(|rule| rule.schema == relation.schema && rule.table == relation.name)
-    };
     let is_colocated = |from: &Relation, to: &Relation, columns: &[(String, String)]| {
-        let (Some(from), Some(to)) = (rule_of(from), rule_of(to)) else { return false };
+        let (Some(from), Some(to)) = (rule_of(subject, from), rule_of(subject, to)) else { return false };
         from.group == to.group && columns.iter().any(|(a, b)| *a == from.key && *b == to.key)
     };
     let refused = |other: &Relation| {

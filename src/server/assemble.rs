@@ -1,11 +1,12 @@
 //! From the configuration's words to what the layers below take.
 
 use crate::auth::hba::{AddressMatch, ClientCert, ConnectionType, DatabaseMatch, HbaRule, Method, UserMatch};
+use crate::auth::md5::Md5Hash;
 use crate::auth::{Secret, Verifier};
 use crate::backend::auth_query::AuthQuery;
 use crate::backend::connect::{Credential, Login, Target};
 use crate::config::{self, Cluster, Config, Listener, ListenerTls, ServerAddress, ServerTlsMode, Shard};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceText};
 use crate::frontend::authenticate::{Lookup, UserSource};
 use crate::frontend::handshake::HandshakeSettings;
 use crate::net::stream::Keepalive;
@@ -16,6 +17,7 @@ use crate::rules::Rules;
 use crate::session::Pooling;
 use crate::topology::{ClusterSettings, Directory, ShardSettings, UserCredential};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,11 +33,32 @@ fn rules(cluster: &Cluster) -> Result<Arc<Rules>, Vec<Diagnostic>> {
     let shards: Vec<String> = cluster.shards.iter().map(|shard| shard.name.clone()).collect();
     match &cluster.rules {
         None => Ok(Arc::new(Rules::unsharded(shards, cluster.home_shard))),
-        Some(folder) => {
-            let _ = folder;
-            Ok(Arc::new(Rules::unsharded(shards, cluster.home_shard)))
-        }
+        Some(folder) => read_rules(folder, shards, cluster.home_shard).map(Arc::new),
     }
+}
+
+/// Reads all `*.toml` files of a folder as one set of rules.
+pub(crate) fn read_rules(
+    folder: &std::path::Path,
+    shards: Vec<String>,
+    home: crate::ids::ShardId,
+) -> Result<Rules, Vec<Diagnostic>> {
+    let unreadable = |path: &std::path::Path, error: std::io::Error| {
+        vec![Diagnostic::of_file(path.display().to_string(), format!("cannot be read: {error}"))]
+    };
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+        .map_err(|error| unreadable(folder, error))?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    let mut sources = Vec::new();
+    for path in paths {
+        let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+        sources.push(SourceText::new(path.display().to_string(), text));
+    }
+    let mut diagnostics = Diagnostics::new();
+    let rules = crate::rules::read(&sources, shards, home, &mut diagnostics);
+    rules.ok_or_else(|| diagnostics.into_sorted())
 }
 
 /// Gives the directory its clusters and users.
@@ -136,6 +159,10 @@ fn user_credential(user: &config::User) -> UserCredential {
     let password = user.server_password.as_ref().or(own);
     UserCredential {
         password: password.map(|password| Secret::from(password.expose())),
+        md5: match &user.credential {
+            config::Credential::Md5(hash) => Md5Hash::parse(hash.expose()),
+            _ => None,
+        },
         pool_size: user.pool_size,
         pooling: user.pooling.map(pooling),
     }

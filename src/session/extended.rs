@@ -92,6 +92,35 @@ impl Session {
         is_proven
     }
 
+    /// Knows a statement that the client prepared and that no server has been sent yet.
+    pub fn adopt(&mut self, frame: &[u8], tools: &mut Tools<'_>) {
+        let mut reader = Reader::new(body(frame));
+        let (Ok(name), Ok(sql)) = (reader.cstr(), reader.cstr()) else { return };
+        let scs = self.parameters.standard_conforming_strings();
+        scan(sql, scs, tools.scanned);
+        let tail = reader.rest();
+        if name.is_empty() {
+            self.unnamed = Some(Arc::new(make(tools.shared.statements.next_id(), sql, tail, scs, tools)));
+        } else {
+            let statement = self.shared_statement(sql, tail, scs, tools);
+            self.names().statements.insert(name.into(), statement);
+        }
+    }
+
+    /// Whether the client has a prepared statement of this name.
+    pub fn has_statement(&self, name: &[u8]) -> bool {
+        self.statement(name).is_some()
+    }
+
+    /// Forgets a prepared statement that the client closed; the servers may keep theirs.
+    pub fn forget(&mut self, name: &[u8]) {
+        if name.is_empty() {
+            self.unnamed = None;
+        } else if let Some(names) = &mut self.names {
+            names.statements.remove(name);
+        }
+    }
+
     fn parse_named(
         &mut self,
         name: &[u8],

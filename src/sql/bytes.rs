@@ -7,13 +7,14 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Class {
-    Other = 0,
-    Space,
+    // The first three continue an identifier.
     Word,
     Digit,
+    Dollar,
+    Other,
+    Space,
     Quote,
     DoubleQuote,
-    Dollar,
     Operator,
     Minus,
     Slash,
@@ -72,24 +73,10 @@ pub(crate) fn class(byte: u8) -> Class {
     TABLE.get(usize::from(byte)).copied().unwrap_or(Class::Other)
 }
 
-#[expect(clippy::indexing_slicing, reason = "evaluated at compile time, where a bad index cannot build")]
-const fn build_ident_cont() -> [bool; 256] {
-    let classes = build();
-    let mut table = [false; 256];
-    let mut index = 0usize;
-    while index < 256 {
-        table[index] = matches!(classes[index], Class::Word | Class::Digit | Class::Dollar);
-        index += 1;
-    }
-    table
-}
-
-static IDENT_CONT: [bool; 256] = build_ident_cont();
-
 /// Whether `byte` continues an identifier: letter, digit, underscore, dollar or high-bit byte.
 #[inline(always)]
 pub(crate) fn is_ident_cont(byte: u8) -> bool {
-    IDENT_CONT.get(usize::from(byte)).copied().unwrap_or(false)
+    class(byte) as u8 <= Class::Dollar as u8
 }
 
 /// Whether `byte` starts an identifier: letter, underscore or high-bit byte.
@@ -116,11 +103,15 @@ pub(crate) fn is_space(byte: u8) -> bool {
 #[inline(always)]
 pub(crate) fn ident_end(sql: &[u8], from: usize) -> usize {
     let mut at = from;
-    while let Some(bytes) = sql.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        for (offset, &byte) in bytes.iter().enumerate() {
+    while let Some(&last) = sql.get(at + 7) {
+        let chunk = sql.get(at..at + 7).unwrap_or_default();
+        for (offset, &byte) in chunk.iter().enumerate() {
             if !is_ident_cont(byte) {
                 return at + offset;
             }
+        }
+        if !is_ident_cont(last) {
+            return at + 7;
         }
         at += 8;
     }

@@ -8,6 +8,7 @@
 //! | `settings`, `prepared`, `transaction` | what SET, PREPARE, BEGIN and their kin say |
 //! | `template` | literals lifted to parameters, the key of the plan cache |
 //! | `parse`, `analysis` | the tree, and what routing asks of it |
+//! | `redacted` | statements for logs, without literals |
 //! | `encoding` | which client encodings can be read as bytes |
 
 pub mod analysis;
@@ -20,7 +21,9 @@ pub mod lexer;
 pub mod literal;
 pub mod names;
 pub mod parse;
+mod place;
 pub mod prepared;
+pub mod redacted;
 pub mod scan;
 pub mod settings;
 pub mod template;

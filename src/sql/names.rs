@@ -60,13 +60,14 @@ pub(crate) struct Cursor<'a> {
     lexer: Lexer<'a>,
     next: Option<Token>,
     last_end: usize,
+    standard_conforming_strings: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(sql: &'a [u8], standard_conforming_strings: bool) -> Self {
         let mut lexer = Lexer::new(sql, standard_conforming_strings);
         let next = lexer.next_significant();
-        Cursor { sql, lexer, next, last_end: 0 }
+        Cursor { sql, lexer, next, last_end: 0, standard_conforming_strings }
     }
 
     pub(crate) fn peek(&self) -> Option<Token> {
@@ -163,12 +164,15 @@ impl<'a> Cursor<'a> {
         Some(Name { name, start: token.start, end: token.end })
     }
 
-    /// The value of a string constant in any syntax.
+    /// The value of a string constant in any syntax but `N'...'`, which the grammar takes only in expressions.
     ///
-    /// None also for one whose escapes make characters outside ASCII, for these depend on the encoding.
+    /// None also for a `U&'...'` that Postgres refuses while `standard_conforming_strings` is off, and for
+    /// one whose escapes make characters outside ASCII, for these depend on the encoding.
     pub(crate) fn string(&mut self) -> Option<Cow<'a, [u8]>> {
-        self.eat_kind(TokenKind::NationalPrefix);
         let token = self.next.filter(|token| token.kind.is_string())?;
+        if token.kind == TokenKind::UnicodeString && !self.standard_conforming_strings {
+            return None;
+        }
         let text = self.text(token);
         self.next();
         let value = match (token.kind, self.escape_of(token.kind)?) {
@@ -221,7 +225,7 @@ mod tests {
             (r"e'\u00e9'", None),
             (r"e'a\n'", Some("a\n")),
             (r"U&'a!0062' uescape '!'", Some("ab")),
-            ("n'x'", Some("x")),
+            ("n'x'", None),
             ("$$x$$", Some("x")),
             ("x", None),
         ] {

@@ -226,11 +226,12 @@ fn check_misread(sql: &[u8], tokens: &[Token]) -> Result<(), NotParsed> {
         let before = index.checked_sub(1).and_then(|i| tokens.get(i));
         let next = tokens.get(index + 1);
         match token.kind {
-            TokenKind::Word if token.is_word(sql, b"only") => {
-                // FETCH FIRST n ROWS ONLY is no table's ONLY.
-                if !before.is_some_and(|b| b.is_word(sql, b"row") || b.is_word(sql, b"rows")) {
-                    return decline("ONLY");
-                }
+            // FETCH FIRST n ROWS ONLY is no table's ONLY.
+            TokenKind::Word
+                if token.is_word(sql, b"only")
+                    && !before.is_some_and(|b| b.is_word(sql, b"row") || b.is_word(sql, b"rows")) =>
+            {
+                return decline("ONLY");
             }
             TokenKind::Word if token.is_word(sql, b"operator") => return decline("OPERATOR()"),
             TokenKind::Word if token.is_word(sql, b"uescape") => return decline("UESCAPE"),

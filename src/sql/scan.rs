@@ -14,8 +14,9 @@ use super::bytes::{Class, class, ident_end, is_ident_start, skip_while};
 use super::effects::Effects;
 use super::kind::{self, Kind, pack, word};
 use super::known;
-use super::lexer::{Lexer, Token, TokenKind, operator};
+use super::lexer::{Lexer, TokenKind, operator};
 use super::literal;
+use super::place::{Head, Place};
 use smallvec::SmallVec;
 
 /// One statement of a message.
@@ -104,6 +105,15 @@ fn statement_end(head: Head<'_>, from: &mut usize, found: &mut Found) -> usize {
                     at = found.rarer_token(&head, start);
                 }
             }
+            Class::Dollar if sql.get(start + 1).is_some_and(u8::is_ascii_digit) => {
+                at = skip_while(sql, start + 2, |byte| class(byte) == Class::Digit);
+                if sql.get(at).is_some_and(|&byte| is_ident_start(byte)) {
+                    at = found.rarer_token(&head, start);
+                }
+            }
+            Class::Dot if !sql.get(start + 1).is_some_and(|&byte| byte == b'.' || byte.is_ascii_digit()) => {
+                at += 1
+            }
             Class::Comma => at += 1,
             Class::Operator => at = operator(sql, start).1,
             Class::ParenOpen => {
@@ -142,103 +152,8 @@ fn is_comment(sql: &[u8], at: usize) -> bool {
     matches!(sql.get(at..at + 2), Some(b"--" | b"/*"))
 }
 
-/// A statement as its first token tells it.
-#[derive(Clone, Copy)]
-struct Head<'a> {
-    sql: &'a [u8],
-    standard_conforming_strings: bool,
-    start: usize,
-    kind: Kind,
-}
-
-impl<'a> Head<'a> {
-    fn tokens_from(&self, at: usize) -> Lexer<'a> {
-        Lexer::starting_at(self.sql, at, self.standard_conforming_strings)
-    }
-
-    fn is_word(&self, token: Token, packed: u64) -> bool {
-        token.kind == TokenKind::Word && pack(self.sql, token.start, token.end) == packed
-    }
-
-    /// Whether the statement begins CREATE \[OR REPLACE\] FUNCTION or PROCEDURE.
-    fn is_create_routine(&self) -> bool {
-        let is_routine =
-            |token: Token| self.is_word(token, word::FUNCTION) || token.is_word(self.sql, b"procedure");
-        let mut tokens = self.tokens_from(self.start);
-        tokens.next_significant();
-        match tokens.next_significant() {
-            Some(token) if self.is_word(token, word::OR) => {
-                tokens.next_significant().is_some_and(|token| self.is_word(token, word::REPLACE))
-                    && tokens.next_significant().is_some_and(is_routine)
-            }
-            Some(token) => is_routine(token),
-            None => false,
-        }
-    }
-
-    /// Whether `howdah` at byte `at` is the name of an option of EXPLAIN that is not switched off.
-    fn is_explain_option(&self, at: usize) -> bool {
-        let mut tokens = self.tokens_from(self.start);
-        tokens.next_significant();
-        if tokens.next_significant().is_none_or(|open| open.kind != TokenKind::ParenOpen) {
-            return false;
-        }
-        let mut starts_option = true;
-        while let Some(option) = tokens.next_significant() {
-            if option.start == at {
-                let value = tokens.next_significant();
-                let is_off = value.is_some_and(|value| {
-                    self.is_word(value, word::OFF)
-                        || self.is_word(value, word::FALSE)
-                        || value.text(self.sql) == b"0"
-                });
-                return starts_option && !is_off;
-            }
-            match option.kind {
-                TokenKind::Word if starts_option => {
-                    // A query in parentheses, not a list of options.
-                    let packed = pack(self.sql, option.start, option.end);
-                    if matches!(packed, word::SELECT | word::WITH | word::VALUES | word::TABLE) {
-                        return false;
-                    }
-                    starts_option = false;
-                }
-                TokenKind::Comma => starts_option = true,
-                TokenKind::ParenOpen | TokenKind::ParenClose => return false,
-                _ => starts_option = false,
-            }
-        }
-        false
-    }
-}
-
-/// Where in its statement a token stands: behind the tokens that start at `last` and `before` it, in `depth`
-/// parentheses.
-struct Place<'a> {
-    head: Head<'a>,
-    last: usize,
-    before: usize,
-    depth: usize,
-}
-
-impl Place<'_> {
-    fn is_word_at(&self, at: usize, packed: u64) -> bool {
-        let token = self.head.tokens_from(at).next_token();
-        token.is_some_and(|token| self.head.is_word(token, packed))
-    }
-
-    fn follows(&self, packed: u64) -> bool {
-        self.is_word_at(self.last, packed)
-    }
-
-    /// Whether TEMP or TEMPORARY here makes something temporary, and is not a column or table.
-    fn makes_temporary(&self) -> bool {
-        [word::CREATE, word::REPLACE, word::LOCAL, word::GLOBAL].iter().any(|&packed| self.follows(packed))
-            || (self.follows(word::INTO)
-                && !self.is_word_at(self.before, word::INSERT)
-                && !self.is_word_at(self.before, word::MERGE))
-    }
-}
+/// A statement that mentions `howdah` more often is read no further for the option, to keep the time linear.
+const EXPLAIN_CHECKS_MAX: u8 = 4;
 
 /// What the tokens of a statement told so far.
 #[derive(Default)]
@@ -246,6 +161,10 @@ struct Found {
     effects: Effects,
     /// Open `BEGIN ATOMIC` bodies.
     atomic: usize,
+    /// Whether the statement is CREATE FUNCTION or PROCEDURE, once it was asked: a statement may ask often.
+    is_create_routine: Option<bool>,
+    /// How often EXPLAIN's options were read.
+    explain_checks: u8,
     mentions_settings: bool,
     mentions_update: bool,
 }
@@ -372,14 +291,15 @@ impl Found {
             word::HOLD => Effects::HOLD.when(kind == Kind::Declare && place.follows(word::WITH)),
             word::EXECUTE => Effects::EXECUTES_PREPARED
                 .when(kind == Kind::Explain || (kind == Kind::Create && place.follows(word::AS))),
-            word::HOWDAH => {
-                Effects::EXPLAIN_HOWDAH.when(kind == Kind::Explain && place.head.is_explain_option(start))
+            word::HOWDAH if kind == Kind::Explain && self.explain_checks < EXPLAIN_CHECKS_MAX => {
+                self.explain_checks += 1;
+                Effects::EXPLAIN_HOWDAH.when(place.head.is_explain_option(start))
             }
             word::ATOMIC => {
                 let starts_body = kind == Kind::Create
                     && place.depth == 0
                     && place.follows(word::BEGIN)
-                    && place.head.is_create_routine();
+                    && *self.is_create_routine.get_or_insert_with(|| place.head.is_create_routine());
                 self.atomic += usize::from(starts_body);
                 return;
             }

@@ -225,6 +225,24 @@ fn effects_belong_to_their_own_statement() {
     assert_eq!(statements[1].effects, Effects::NONE);
 }
 
+#[test]
+fn time_is_linear_in_statements_made_to_be_slow() {
+    let comment = format!("/*{}*/", "x".repeat(400_000));
+    let started_by_head = [
+        format!("create {comment} function f() {}", "begin atomic ".repeat(40_000)),
+        format!("explain (costs {}", "off, howdah off ".repeat(40_000)),
+        "for no key ".repeat(60_000),
+        "'a'\n".repeat(100_000),
+        "$a$ ".repeat(100_000),
+        "/*".repeat(200_000),
+        "((((begin;".repeat(60_000),
+    ];
+    for sql in started_by_head {
+        // Quadratic ones would take minutes in this build.
+        scan_text(&sql);
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn any_bytes_scan_into_ordered_disjoint_spans(sql in proptest::collection::vec(

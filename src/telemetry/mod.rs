@@ -1,10 +1,8 @@
-//! Log lines: set-up, level changes, and the line of a slow statement. Never a literal, never a secret.
+//! Log lines: set-up and level changes.
+//!
+//! Whoever logs passes no literal of a statement and no secret; nothing is filtered out here.
 
-mod slow;
-
-pub use slow::SlowStatement;
-
-use crate::config::{General, LogFormat};
+use crate::config::{General, LogFormat, check_log_filter};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -31,7 +29,7 @@ pub struct AlreadySetUp;
 /// # Errors
 /// [`AlreadySetUp`] the second time.
 pub fn init(general: &General) -> Result<LogControl, AlreadySetUp> {
-    let variable = std::env::var(LEVEL_VARIABLE).ok().filter(|filter| check_filter(filter).is_ok());
+    let variable = std::env::var(LEVEL_VARIABLE).ok().filter(|filter| check_log_filter(filter).is_ok());
     let (filter, handle) = reload::Layer::new(filter(variable.as_deref().unwrap_or(&general.log_level)));
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match general.log_format {
@@ -55,35 +53,4 @@ impl LogControl {
 
 fn filter(text: &str) -> EnvFilter {
     EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(text)
-}
-
-/// Checks a log filter: levels, or `target=level`, separated by commas.
-///
-/// Stricter than what tracing accepts, which takes a misspelt level for a module's name.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check_filter(text: &str) -> Result<(), String> {
-    for part in text.split(',') {
-        let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim();
-        if level.parse::<LevelFilter>().is_err() || level.is_empty() {
-            return Err(format!("{level:?} is no level"));
-        }
-    }
-    EnvFilter::builder().parse(text).map(|_filter| ()).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::check_filter;
-
-    #[test]
-    fn filters_are_levels_or_targets_with_levels() {
-        for good in ["info", "off", "WARN", "info,howdah::pool=debug", "howdah=trace"] {
-            assert_eq!(check_filter(good), Ok(()), "{good}");
-        }
-        for bad in ["", "inof", "info,", "howdah::pool", "howdah=loud", "info,,debug"] {
-            assert!(check_filter(bad).is_err(), "{bad}");
-        }
-    }
 }

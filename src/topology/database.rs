@@ -102,6 +102,11 @@ impl Database {
         self.pools.get(shard.index())
     }
 
+    /// Whether statements have to be routed: there are several shards.
+    pub fn is_routed(&self) -> bool {
+        self.pools.len() > 1 || self.rules.has_sharded()
+    }
+
     /// Whether any of its pools was replaced: it is to be looked up again.
     pub fn is_retired(&self) -> bool {
         self.pools.iter().any(|pool| pool.is_retired())

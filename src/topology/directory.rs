@@ -1,6 +1,7 @@
 //! Finds the database, with its pools, for a name and a user.
 
 use super::database::{Database, Parts};
+use crate::auth::md5::Md5Hash;
 use crate::auth::{ScramKeys, Secret};
 use crate::backend::connect::{Credential, Login, Target};
 use crate::error::SqlError;
@@ -9,6 +10,7 @@ use crate::rules::Rules;
 use crate::session::{Pooling, Shared};
 use crate::sqlstate;
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -47,6 +49,8 @@ pub struct ClusterSettings {
 pub struct UserCredential {
     /// A configured password.
     pub password: Option<Secret>,
+    /// An md5 hash, which logs in where a server asks for md5.
+    pub md5: Option<Md5Hash>,
     /// Instead of the cluster's pool size.
     pub pool_size: Option<u32>,
     /// Instead of the cluster's pooling.
@@ -173,7 +177,8 @@ impl Directory {
         let id = (name.to_owned(), user.to_owned());
         if let Some(entry) = state.databases.get(&id) {
             // A changed password means other keys, and other connections.
-            if keys.is_none() || entry.keys.is_none() || entry.keys.as_ref() == keys {
+            let has_password = state.users.get(user).is_some_and(|user| user.password.is_some());
+            if keys.is_none() || has_password || entry.keys.as_ref() == keys {
                 return Ok(Arc::clone(&entry.database));
             }
         }
@@ -210,7 +215,7 @@ impl Directory {
         let credential = match (&user_credential.password, keys) {
             (Some(password), _) => Credential::Password(password.clone()),
             (None, Some(keys)) => Credential::ScramKeys(keys.clone()),
-            (None, None) => Credential::None,
+            (None, None) => user_credential.md5.map_or(Credential::None, Credential::Md5Hash),
         };
         let mut options = cluster.pool;
         options.size = user_credential.pool_size.unwrap_or(options.size);
@@ -238,7 +243,13 @@ impl Directory {
     }
 }
 
+/// Changes with the cluster's settings and the user's; holds no secret.
 fn fingerprint(cluster: &ClusterSettings, user: Option<&UserCredential>) -> String {
-    let user = user.map(|user| (user.password.as_ref().map(Secret::expose), user.pool_size, user.pooling));
-    format!("{}\n{user:?}", cluster.fingerprint)
+    let mut hasher = DefaultHasher::new();
+    if let Some(user) = user {
+        user.password.as_ref().map(Secret::expose).hash(&mut hasher);
+        user.md5.map(|hash| hash.response([0; 4])).hash(&mut hasher);
+    }
+    let overrides = user.map(|user| (user.pool_size, user.pooling));
+    format!("{}\n{overrides:?} {:x}", cluster.fingerprint, hasher.finish())
 }

@@ -9,7 +9,7 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Makes them: `ca`, `other-ca`, `localhost` (alternative name), `cn-only` (common name localhost and
+    /// Makes them: `ca`, `other-ca`, `ed25519-ca`, `localhost` (alternative name), `cn-only` (common name localhost and
     /// no alternative names), `ed25519`, `cert_user` (client), `stranger` (client of the other authority).
     pub fn make() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -19,8 +19,8 @@ impl Certificates {
         let ecdsa = || KeyPair::generate().unwrap();
         issue(at, "localhost", "localhost", &["localhost"], (&ca, ecdsa()));
         issue(at, "cn-only", "localhost", &[], (&ca, ecdsa()));
-        let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-        issue(at, "ed25519", "localhost", &["localhost"], (&ca, ed25519));
+        let ed25519 = authority_with(at, "ed25519-ca", ed25519_key());
+        issue(at, "ed25519", "localhost", &["localhost"], (&ed25519, ed25519_key()));
         issue(at, "cert_user", "cert_user", &[], (&ca, ecdsa()));
         issue(at, "stranger", "cert_user", &[], (&other, ecdsa()));
         Certificates { folder }
@@ -45,11 +45,18 @@ fn write(folder: &Path, name: &str, certificate: &rcgen::Certificate, key: &KeyP
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
+fn ed25519_key() -> KeyPair {
+    KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap()
+}
+
 fn authority(folder: &Path, name: &str) -> Issuer<'static, KeyPair> {
+    authority_with(folder, name, KeyPair::generate().unwrap())
+}
+
+fn authority_with(folder: &Path, name: &str, key: KeyPair) -> Issuer<'static, KeyPair> {
     let mut params = CertificateParams::new([]).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
     write(folder, name, &params.self_signed(&key).unwrap(), &key);
     Issuer::new(params, key)
 }

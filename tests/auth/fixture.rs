@@ -131,7 +131,8 @@ pub fn password(text: &str) -> Credential {
     Credential::Password(Secret::from(text))
 }
 
-/// psql.
+/// psql, beside the server's programs or on the PATH.
 pub fn psql() -> PathBuf {
-    howdah::throwaway::Binaries::find().unwrap().program("psql")
+    let beside = howdah::throwaway::Binaries::find().unwrap().program("psql");
+    if beside.exists() { beside } else { "psql".into() }
 }

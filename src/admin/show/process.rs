@@ -76,7 +76,7 @@ pub fn users(admin: &Admin) -> Vec<Row> {
             user.name.clone().into(),
             user.pooling.map(|pooling| pooling.to_string()).into(),
             user.pool_size.into(),
-            limit.into(),
+            limit.unwrap_or(0).into(),
             current.into(),
         ]
     });

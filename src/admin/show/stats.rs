@@ -104,10 +104,13 @@ pub fn stats(admin: &Admin) -> Vec<Row> {
         totals.entry(database.name.clone()).or_default().add(&database.stats);
     }
     let (elapsed, earlier) = admin.averages.earlier(Instant::now(), &totals);
-    let row = |(name, now): (&Box<str>, &Totals)| {
-        row(name, now, &now.since(&earlier.get(name).copied().unwrap_or_default()), elapsed)
-    };
-    totals.iter().map(row).collect()
+    totals
+        .iter()
+        .map(|(name, now)| {
+            let before = earlier.get(name).copied().unwrap_or_default();
+            row(name, now, &now.since(&before), elapsed)
+        })
+        .collect()
 }
 
 fn row(name: &str, total: &Totals, lately: &Totals, elapsed: Duration) -> Row {

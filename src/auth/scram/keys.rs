@@ -16,7 +16,7 @@ pub const ITERATIONS: u32 = 4096;
 /// What proves a user to a server without the password: SCRAM pass-through.
 ///
 /// As good as the password for every server that holds the same verifier, so it never prints.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct ScramKeys {
     /// Makes the proofs.
     pub client_key: [u8; KEY_LEN],
@@ -29,6 +29,14 @@ impl std::fmt::Debug for ScramKeys {
         f.write_str("ScramKeys(***)")
     }
 }
+
+impl PartialEq for ScramKeys {
+    fn eq(&self, other: &Self) -> bool {
+        (self.client_key.ct_eq(&other.client_key) & self.server_key.ct_eq(&other.server_key)).into()
+    }
+}
+
+impl Eq for ScramKeys {}
 
 impl ScramKeys {
     /// Derives the keys from a password, as the salt and iteration count of the server's verifier say.

@@ -269,7 +269,7 @@ fn message_text(message: &[u8]) -> Result<&str, SqlError> {
 
 fn read_attribute<'a>(rest: &mut &'a str, attribute: char) -> Result<&'a str, SqlError> {
     let Some(value) = rest.strip_prefix(attribute) else {
-        let found = sanitize(rest);
+        let found = sanitize_char(rest);
         return Err(malformed(format!("Expected attribute \"{attribute}\" but found \"{found}\".")));
     };
     read_value(rest, value, attribute)

@@ -3,11 +3,14 @@
 use super::Finding;
 use super::compare;
 use super::queries::{self, Facts};
-use crate::config::{Cluster, Config, Secret, ServerAddress, ServerTlsMode, Shard};
+use crate::config::{Cluster, Config, Secret, ServerAddress, ServerTls, ServerTlsMode, Shard};
+use crate::net::stream::Stream;
+use crate::net::tls_client::{SslMode, TlsClient, TlsClientFiles};
+use crate::protocol::startup;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -143,23 +146,42 @@ fn reason(error: &tokio_postgres::Error) -> String {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-async fn connect(shard: &Shard) -> io::Result<Box<dyn Stream>> {
-    match &shard.primary {
-        ServerAddress::Tcp { host, port } => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            match shard.tls.mode {
-                ServerTlsMode::Disable | ServerTlsMode::Prefer => Ok(Box::new(stream)),
-                ServerTlsMode::Require | ServerTlsMode::VerifyCa | ServerTlsMode::VerifyFull => {
-                    Err(io::Error::new(io::ErrorKind::Unsupported, "the check does not speak TLS"))
-                }
-            }
-        }
+/// Opens the socket, with TLS as the shard's mode says.
+async fn connect(shard: &Shard) -> io::Result<Stream> {
+    let (host, port) = match &shard.primary {
+        ServerAddress::Tcp { host, port } => (host, *port),
         ServerAddress::Unix { directory, port } => {
-            let stream = UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).await?;
-            Ok(Box::new(stream))
+            return UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).await.map(Stream::Unix);
         }
+    };
+    let mut stream = Stream::Tcp(TcpStream::connect((host.as_str(), port)).await?);
+    if shard.tls.mode == ServerTlsMode::Disable {
+        return Ok(stream);
+    }
+    let tls = TlsClient::load(&tls_files(&shard.tls)).map_err(io::Error::other)?;
+    let mut request = Vec::with_capacity(8);
+    startup::write_ssl_request(&mut request);
+    stream.write_all(&request).await?;
+    // One byte and no more: anything behind it would be unencrypted and must not be trusted.
+    match stream.read_u8().await? {
+        b'S' => Box::pin(tls.connect(stream, host)).await,
+        b'N' if shard.tls.mode == ServerTlsMode::Prefer => Ok(stream),
+        b'N' => Err(io::Error::new(io::ErrorKind::Unsupported, "the server does not offer TLS")),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the server does not speak Postgres's protocol")),
+    }
+}
+
+fn tls_files(tls: &ServerTls) -> TlsClientFiles {
+    let identity = tls.identity.as_ref();
+    TlsClientFiles {
+        mode: match tls.mode {
+            ServerTlsMode::Disable => SslMode::Disable,
+            ServerTlsMode::Prefer => SslMode::Prefer,
+            ServerTlsMode::Require => SslMode::Require,
+            ServerTlsMode::VerifyCa => SslMode::VerifyCa,
+            ServerTlsMode::VerifyFull => SslMode::VerifyFull,
+        },
+        root_certificate: tls.root.as_ref().map(|file| file.path.clone()),
+        client: identity.map(|identity| (identity.certificate.path.clone(), identity.key.path.clone())),
     }
 }

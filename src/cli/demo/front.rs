@@ -55,27 +55,8 @@ fn config(rules: &Path, settings: &Settings<'_>) -> String {
     text
 }
 
-/// The shop's sharding rules: orders and their lines lie with their customer.
-const RULES: &str = r#"
-[[group]]
-name = "customer"
-key = "int8"
-
-[[table]]
-name = "customers"
-group = "customer"
-key = "id"
-
-[[table]]
-name = "orders"
-group = "customer"
-key = "customer_id"
-
-[[table]]
-name = "order_lines"
-group = "customer"
-key = "customer_id"
-"#;
+/// The shop's sharding rules, which are also the repository's example.
+const RULES: &str = include_str!("../../../sharding-rules/shop.toml");
 
 /// A Howdah that runs on a thread of this process.
 #[derive(Debug)]

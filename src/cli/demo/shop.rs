@@ -280,7 +280,7 @@ fn price(id: u64) -> String {
 /// A day since 1970-01-01, from then to 2099, as Postgres reads it.
 fn date(mut day: u64) -> String {
     let mut year = 1970;
-    let is_leap = |year: u64| year % 4 == 0;
+    let is_leap = |year: u64| year.is_multiple_of(4);
     while day >= 365 + u64::from(is_leap(year)) {
         day -= 365 + u64::from(is_leap(year));
         year += 1;

@@ -153,7 +153,7 @@ impl Context<'_> {
         for (number, raw) in (0u16..).zip(raw) {
             let raw = raw.into_inner();
             let name = raw.name.and_then(|name| {
-                let fits = self.plain_name(&name, "shard");
+                let fits = self.plain_name(&name, "a shard");
                 self.unique(&name, "shard of this cluster", &names).filter(|_| fits)
             });
             names.extend(name.clone().map(|name| (name, ())));

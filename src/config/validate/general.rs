@@ -14,7 +14,7 @@ const MESSAGE_BYTES: std::ops::RangeInclusive<u32> = 16 << 10..=1 << 30;
 impl Context<'_> {
     pub(super) fn general(&mut self, raw: RawGeneral) -> General {
         if let Some(name) = &raw.cluster_name {
-            self.plain_name(name, "installation");
+            self.plain_name(name, "the installation");
         }
         let default = General::default();
         General {
@@ -45,7 +45,7 @@ impl Context<'_> {
 
     fn log_level(&mut self, raw: Option<At<String>>, default: String) -> String {
         let Some(level) = raw else { return default };
-        if let Err(error) = crate::telemetry::check_filter(level.get()) {
+        if let Err(error) = crate::config::check_log_filter(level.get()) {
             let levels = ["error", "warn", "info", "debug", "trace", "off"];
             let found = format!("{:?} is not a log level: {error}", level.get());
             let allowed =

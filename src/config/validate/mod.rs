@@ -126,7 +126,7 @@ impl Context<'_> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         let fits = (1..=63).contains(&name.get().len()) && name.get().chars().all(is_plain);
         if !fits {
-            let found = format!("{:?} is not a {what}'s name", name.get());
+            let found = format!("{:?} is no name for {what}", name.get());
             self.error(name.span(), found, "1 to 63 of a-z, A-Z, 0-9, `_` and `-`");
         }
         fits

@@ -48,7 +48,7 @@ impl Walk {
             };
             self.constraint(constraint, restricts, [start..middle, middle..end], level)?;
         }
-        if table.joins.len() > 0 || start > 0 {
+        if !table.joins.is_empty() || start > 0 {
             self.clause(level, "a join");
         }
         Ok(())

@@ -1,0 +1,225 @@
+//! Plans of one database's statements, kept by template; and the schema that they are made against.
+
+use crate::backend::ServerConnection;
+use crate::backend::query::{self, QueryError};
+use crate::catalog::{Catalog, LOAD_SQL, SearchPath};
+use crate::error::SqlError;
+use crate::plan::{self, Context, Param, Planned, Schema, Values};
+use crate::rules::Rules;
+use crate::session::settings::Settings;
+use crate::sql::settings::{SettingCommand, SettingValue, parse_set_config, parse_setting, quote_identifier};
+use crate::sql::template::{Template, template};
+use arc_swap::ArcSwapOption;
+use moka::sync::Cache;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Most plans kept for one database.
+const PLANS_MAX: u64 = 10_000;
+/// A catalog older than this is read again before it is used: changes made beside Howdah are seen.
+const CATALOG_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// Why the catalog could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RouterError {
+    /// The server's or the connection's trouble.
+    #[error("cannot read the catalog: {0}")]
+    Query(#[from] QueryError),
+    /// The catalog's rows make no sense.
+    #[error("cannot read the catalog: {0}")]
+    Rows(String),
+}
+
+/// Rules and catalog as of one moment.
+#[derive(Debug)]
+struct Loaded {
+    schema: Schema,
+    default_path: Box<str>,
+    epoch: u64,
+    version: u64,
+    read_at: Instant,
+}
+
+/// The plans of one database, for one user.
+#[derive(Debug)]
+pub struct Router {
+    rules: Arc<Rules>,
+    user: Box<str>,
+    loaded: ArcSwapOption<Loaded>,
+    plans: Cache<Box<[u8]>, Arc<Planned>>,
+}
+
+/// A statement with its plan, as a prepared statement keeps it.
+#[derive(Clone, Debug)]
+pub struct PlannedStatement {
+    /// The plan.
+    pub planned: Arc<Planned>,
+    /// The statement's text, to which literals point.
+    pub sql: Box<[u8]>,
+    /// The places of the literals.
+    pub literals: Vec<std::ops::Range<usize>>,
+    /// Parameter types as the client declared them.
+    pub types: Vec<u32>,
+    /// The version of rules and catalog that it was planned against.
+    pub version: u64,
+}
+
+impl Router {
+    /// Without a catalog yet.
+    pub fn new(rules: Arc<Rules>, user: &str) -> Self {
+        Router { rules, user: user.into(), loaded: ArcSwapOption::empty(), plans: Cache::new(PLANS_MAX) }
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Whether the catalog is as of this schema epoch, and not too old.
+    pub fn is_current(&self, epoch: u64) -> bool {
+        self.loaded
+            .load()
+            .as_ref()
+            .is_some_and(|loaded| loaded.epoch == epoch && loaded.read_at.elapsed() < CATALOG_AGE_MAX)
+    }
+
+    /// The version of rules and catalog; 0 before the first.
+    pub fn version(&self) -> u64 {
+        self.loaded.load().as_ref().map_or(0, |loaded| loaded.version)
+    }
+
+    /// Reads the catalog on a connection to the home shard that nobody uses at the moment.
+    ///
+    /// # Errors
+    /// See [`RouterError`]; the catalog before stays in use.
+    pub async fn load(&self, connection: &mut ServerConnection, epoch: u64) -> Result<(), RouterError> {
+        let limit = Duration::from_secs(30);
+        let rows = query::query(connection, LOAD_SQL, limit).await?;
+        let catalog = Catalog::from_rows(
+            rows.iter().map(|row| row.iter().map(Option::as_deref).collect::<Vec<Option<&str>>>()),
+        )
+        .map_err(|bad| RouterError::Rows(bad.0))?;
+        let path = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'";
+        let path = query::query(connection, path, limit).await?;
+        let default_path =
+            path.into_iter().flatten().flatten().next().unwrap_or_else(|| "\"$user\", public".to_owned());
+        let before = self.loaded.load_full();
+        let same = before.as_ref().is_some_and(|before| {
+            *before.schema.catalog() == catalog && *before.default_path == *default_path
+        });
+        let version = before.as_ref().map_or(1, |before| before.version + u64::from(!same));
+        self.loaded.store(Some(Arc::new(Loaded {
+            schema: Schema::new(Arc::clone(&self.rules), Arc::new(catalog)),
+            default_path: default_path.into(),
+            epoch,
+            version,
+            read_at: Instant::now(),
+        })));
+        Ok(())
+    }
+
+    /// The plan of a statement under the session's settings; `template` is filled for binding.
+    ///
+    /// # Errors
+    /// `XX000` before the first [`Router::load`].
+    pub fn plan(
+        &self,
+        sql: &[u8],
+        settings: &Settings,
+        standard_conforming_strings: bool,
+        lifted: &mut Template,
+    ) -> Result<(Arc<Planned>, u64), SqlError> {
+        let loaded = self.loaded.load();
+        let Some(loaded) = loaded.as_ref() else {
+            return Err(SqlError::new(crate::sqlstate::INTERNAL_ERROR, "the catalog was not read yet"));
+        };
+        template(sql, standard_conforming_strings, lifted);
+        // The key's end says what else the plan depends on.
+        lifted.normalised.push(0);
+        if let Some(replay) = settings.get("search_path") {
+            lifted.normalised.extend_from_slice(replay);
+        }
+        lifted.normalised.push(u8::from(standard_conforming_strings));
+        lifted.normalised.extend_from_slice(&loaded.version.to_be_bytes());
+        if let Some(planned) = self.plans.get(lifted.normalised.as_slice()) {
+            return Ok((planned, loaded.version));
+        }
+        let path = match settings.get("search_path") {
+            Some(replay) => path_of(replay),
+            None => Some(loaded.default_path.to_string()),
+        };
+        let Some(path) = path else {
+            return Err(SqlError::refused(
+                "this form of search_path is not understood with sharded tables",
+                "Set search_path to a plain list of schemas.",
+            ));
+        };
+        let context = Context {
+            schema: &loaded.schema,
+            search_path: &SearchPath::parse(&path, &self.user),
+            standard_conforming_strings,
+        };
+        let planned = Arc::new(plan::plan(sql, &context));
+        self.plans.insert(lifted.normalised.as_slice().into(), Arc::clone(&planned));
+        Ok((planned, loaded.version))
+    }
+}
+
+/// The value that a statement gives to `search_path`, as SHOW would print it.
+fn path_of(replay: &[u8]) -> Option<String> {
+    if let Some(calls) = parse_set_config(replay, true) {
+        let [call] = calls.as_slice() else { return None };
+        return String::from_utf8(call.value.clone()).ok();
+    }
+    match parse_setting(replay, true)? {
+        SettingCommand::Set { value: SettingValue::List(list), .. } => {
+            let quoted: Vec<Vec<u8>> = list.iter().map(|name| quote_identifier(name)).collect();
+            String::from_utf8(quoted.join(&b", "[..])).ok()
+        }
+        _ => None,
+    }
+}
+
+/// The literals of a statement, for binding without parameters.
+#[derive(Debug)]
+pub(crate) struct Literals<'a> {
+    pub(crate) sql: &'a [u8],
+    pub(crate) lifted: &'a Template,
+}
+
+impl Values for Literals<'_> {
+    fn literal(&self, index: usize) -> Option<&[u8]> {
+        let literal = self.lifted.literals.get(index)?;
+        self.sql.get(literal.start..literal.end)
+    }
+
+    fn param(&self, _number: usize) -> Option<Param<'_>> {
+        None
+    }
+}
+
+/// A prepared statement's literals, and the values of one Bind message.
+#[derive(Debug)]
+pub(crate) struct Bindings<'a> {
+    pub(crate) statement: &'a PlannedStatement,
+    pub(crate) formats: Vec<i16>,
+    pub(crate) values: Vec<Option<&'a [u8]>>,
+}
+
+impl Values for Bindings<'_> {
+    fn literal(&self, index: usize) -> Option<&[u8]> {
+        self.statement.sql.get(self.statement.literals.get(index)?.clone())
+    }
+
+    fn param(&self, number: usize) -> Option<Param<'_>> {
+        let at = number.checked_sub(1)?;
+        let value = *self.values.get(at)?;
+        let format = match self.formats.as_slice() {
+            [] => 0,
+            [one] => *one,
+            many => *many.get(at)?,
+        };
+        let type_oid = self.statement.types.get(at).copied().unwrap_or(0);
+        Some(Param { type_oid, format, value })
+    }
+}

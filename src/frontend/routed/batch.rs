@@ -1,0 +1,664 @@
+//! The extended protocol of a routed client: the messages up to a Sync or Flush are looked at together,
+//! and go to one shard as they are, to all, or to none.
+
+use super::super::client::{Client, End};
+use super::super::relay::with_scratch;
+use super::block::{Block, Command};
+use super::local::{explain_description, explain_rows};
+use super::scatter::{Describe, Sent};
+use super::simple::{Aimed, Target, target_of};
+use crate::error::SqlError;
+use crate::exec::{Bindings, PlannedStatement};
+use crate::ids::ShardId;
+use crate::plan::{Route, Scatter};
+use crate::protocol::frame::{self, HEADER_LEN};
+use crate::protocol::read::{Malformed, Reader};
+use crate::protocol::{TransactionStatus, backend, frontend, write};
+use crate::session::expected::Kind as Owed;
+use crate::session::{Session, Tools};
+use crate::sql::scan;
+use crate::sql::scan::Statement as Scanned;
+use std::ops::Range;
+use std::sync::Arc;
+
+type Frame = (u8, Range<usize>);
+
+/// What a run of messages needs.
+#[derive(Debug, Default)]
+struct Needs {
+    /// The shard that a Bind or a portal of before needs.
+    shard: Option<ShardId>,
+    /// The shard that describes a statement, where nothing else says.
+    describes: Option<ShardId>,
+    scatter: Option<Scatter>,
+    explain: Option<Vec<String>>,
+    binds: usize,
+    executes: usize,
+    limits_rows: bool,
+    describes_statement: bool,
+    writes: bool,
+    commands: Vec<(Command, Vec<u8>, crate::sql::transaction::Modes)>,
+    has_local_setting: bool,
+    others: bool,
+    portals: Vec<(Box<[u8]>, ShardId)>,
+}
+
+impl Client {
+    /// Where the run of messages from `start` ends: behind Sync or Flush, or before a message that is
+    /// no part of it. `None`: more has to come.
+    pub(super) fn batch_end(&mut self, start: usize) -> Result<Option<usize>, SqlError> {
+        let mut at = start;
+        loop {
+            let rest = self.input.get(at..).unwrap_or_default();
+            let header = frame::header(rest).map_err(|bad| SqlError::protocol(bad.to_string()))?;
+            let Some(header) = header else { return Ok(None) };
+            let is_part = matches!(
+                header.tag,
+                frontend::PARSE
+                    | frontend::BIND
+                    | frontend::DESCRIBE
+                    | frontend::EXECUTE
+                    | frontend::CLOSE
+                    | frontend::SYNC
+                    | frontend::FLUSH
+            );
+            if !is_part && at > start {
+                return Ok(Some(at));
+            }
+            if rest.len() < header.frame_len {
+                self.wanted = at - start + header.frame_len;
+                if self.wanted > self.service.limits.load().message_size_max {
+                    return Err(SqlError::protocol(
+                        "a pipeline without Sync is longer than a message may be",
+                    ));
+                }
+                return Ok(None);
+            }
+            at += header.frame_len;
+            if matches!(header.tag, frontend::SYNC | frontend::FLUSH) || !is_part {
+                return Ok(Some(at));
+            }
+        }
+    }
+
+    pub(super) async fn routed_batch(&mut self, batch: Range<usize>) -> Result<(), End> {
+        let frames = self.frames(batch.clone());
+        let ends_with_sync = frames.last().is_some_and(|(tag, _)| *tag == frontend::SYNC);
+        if self.session.is_skipping() {
+            if ends_with_sync {
+                self.session.set_skipping(false);
+                write::ready_for_query(&mut self.out, self.session.status());
+            }
+            return Ok(());
+        }
+        if let [(frontend::SYNC | frontend::FLUSH, _)] = frames.as_slice()
+            && self.lease.is_none()
+        {
+            if ends_with_sync {
+                write::ready_for_query(&mut self.out, self.session.status());
+            }
+            return Ok(());
+        }
+        if self.session.status() != TransactionStatus::Failed
+            && let Err(error) = self.ensure_catalog().await?
+        {
+            return self.refuse_batch(&frames, error).await;
+        }
+        let needs = match self.needs(&frames) {
+            Ok(needs) => needs,
+            Err(error) if self.session.status() == TransactionStatus::Failed => {
+                // Postgres says first that the block has failed.
+                let _not_told = error;
+                Needs::default()
+            }
+            Err(error) => return self.refuse_batch(&frames, error).await,
+        };
+        self.run_batch(&frames, ends_with_sync, needs).await
+    }
+
+    async fn run_batch(&mut self, frames: &[Frame], ends_with_sync: bool, needs: Needs) -> Result<(), End> {
+        if needs.scatter.is_some() || needs.explain.is_some() {
+            let alone = needs.binds <= 1
+                && needs.shard.is_none()
+                && needs.commands.is_empty()
+                && !needs.others
+                && !needs.describes_statement;
+            if !alone || needs.limits_rows || !ends_with_sync {
+                let error = SqlError::refused(
+                    "a statement over several shards in a pipeline, or with a row limit, is not supported yet",
+                    "Send it alone, ended by Sync, and read all rows.",
+                );
+                return self.refuse_batch(frames, error).await;
+            }
+            if self.session.status() == TransactionStatus::Failed {
+                return self.send_batch(frames, None).await;
+            }
+            return self.answer_over_shards(frames, &needs).await;
+        }
+        let status = self.session.status();
+        let ends = needs
+            .commands
+            .iter()
+            .find(|(command, _, _)| matches!(command, Command::Commit | Command::Rollback));
+        let only_commands = !needs.others && needs.shard.is_none();
+        if let (Some((command, _, _)), true) = (ends, status != TransactionStatus::Idle) {
+            return self.end_block_by_batch(frames, *command == Command::Commit, &needs).await;
+        }
+        let begins = needs.commands.iter().find(|(command, _, _)| *command == Command::Begin);
+        if let (Some((_, text, modes)), TransactionStatus::Idle) = (begins, status) {
+            if only_commands && needs.commands.len() == 1 && ends_with_sync {
+                let (text, modes) = (text.clone(), *modes);
+                self.open_block(&text, &modes)?;
+                return self.answer_begin(frames);
+            }
+            self.routed()?.block = Some(Block::new(text, modes));
+        }
+        if needs.writes {
+            let shard = needs.shard.map_or_else(|| self.current_shard_or_home(), Ok)?;
+            if let Err(error) = self.note_write(shard)? {
+                return self.refuse_batch(frames, error).await;
+            }
+        }
+        let shard = needs.shard.or(if self.lease.is_some() { None } else { needs.describes });
+        self.send_batch(frames, shard).await?;
+        for (portal, shard) in needs.portals {
+            self.routed()?.portals.insert(portal, shard);
+        }
+        let everywhere: Vec<Vec<u8>> = needs
+            .commands
+            .into_iter()
+            .filter(|(command, _, _)| *command == Command::Everywhere)
+            .map(|(_, text, _)| text)
+            .collect();
+        if status == TransactionStatus::InBlock && !everywhere.is_empty() {
+            self.wait_quiet_keeping().await?;
+            let followed = self
+                .lease
+                .as_mut()
+                .and_then(|lease| lease.connection())
+                .is_some_and(|connection| connection.state.status == TransactionStatus::InBlock);
+            for sql in everywhere.into_iter().filter(|_| followed) {
+                self.run_on_parked(&sql).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn current_shard_or_home(&mut self) -> Result<ShardId, End> {
+        let in_use = self.lease.is_some();
+        let routed = self.routed()?;
+        Ok(if in_use { routed.current } else { routed.home() })
+    }
+
+    fn frames(&self, batch: Range<usize>) -> Vec<Frame> {
+        let mut at = batch.start;
+        let mut list = Vec::new();
+        while at < batch.end {
+            let Ok(Some(header)) = frame::header(self.input.get(at..batch.end).unwrap_or_default()) else {
+                break;
+            };
+            list.push((header.tag, at..at + header.frame_len));
+            at += header.frame_len;
+        }
+        list
+    }
+
+    fn body(&self, frame: &Range<usize>) -> Vec<u8> {
+        self.input.get(frame.start + HEADER_LEN..frame.end).unwrap_or_default().to_vec()
+    }
+
+    /// Plans what is parsed, and binds what is bound.
+    fn needs(&mut self, frames: &[Frame]) -> Result<Needs, SqlError> {
+        let mut needs = Needs::default();
+        let mut portals: Vec<(Box<[u8]>, Option<Arc<PlannedStatement>>)> = Vec::new();
+        for (tag, frame) in frames {
+            let body = self.body(frame);
+            let mut reader = Reader::new(&body);
+            // Malformed ones go on to a server, which says how.
+            match tag {
+                &frontend::PARSE => {
+                    let _malformed = self.note_parse(&mut reader)?;
+                }
+                &frontend::BIND => {
+                    needs.binds += 1;
+                    let (Ok(portal), Ok(name)) = (reader.cstr(), reader.cstr()) else { continue };
+                    let statement = self.known_statement(name);
+                    portals.push((portal.into(), statement.clone()));
+                    if let Some(statement) = statement {
+                        self.note_bind(&statement, &mut reader, portal, &mut needs)?;
+                    } else {
+                        needs.others = true;
+                    }
+                }
+                &frontend::DESCRIBE => {
+                    let (Ok(kind), Ok(name)) = (reader.u8(), reader.cstr()) else { continue };
+                    if kind == b'S' {
+                        needs.describes_statement = true;
+                        if let Some(statement) = self.known_statement(name) {
+                            if let Route::Refused(error) = &statement.planned.route {
+                                return Err(SqlError::clone(error));
+                            }
+                            let rules = self.routed.as_deref().map(|routed| Arc::clone(&routed.router));
+                            needs.describes =
+                                rules.and_then(|router| statement.planned.describe_shard(router.rules()));
+                        }
+                    } else {
+                        self.note_portal(name, &portals, &mut needs);
+                    }
+                }
+                &frontend::EXECUTE => {
+                    needs.executes += 1;
+                    let (Ok(portal), Ok(limit)) = (reader.cstr(), reader.i32()) else { continue };
+                    needs.limits_rows |= limit != 0;
+                    self.note_portal(portal, &portals, &mut needs);
+                }
+                _ => {}
+            }
+        }
+        Ok(needs)
+    }
+
+    fn known_statement(&self, name: &[u8]) -> Option<Arc<PlannedStatement>> {
+        self.routed.as_deref()?.statements.get(name).cloned()
+    }
+
+    /// A portal of an earlier run of messages is where it was made.
+    fn note_portal(
+        &self,
+        portal: &[u8],
+        bound: &[(Box<[u8]>, Option<Arc<PlannedStatement>>)],
+        needs: &mut Needs,
+    ) {
+        if bound.iter().any(|(known, _)| known.as_ref() == portal) {
+            return;
+        }
+        needs.others = true;
+        if let Some(shard) = self.routed.as_deref().and_then(|routed| routed.portals.get(portal)) {
+            needs.shard = Some(*shard);
+        }
+    }
+
+    fn note_parse(&mut self, reader: &mut Reader<'_>) -> Result<Result<(), Malformed>, SqlError> {
+        let (Ok(name), Ok(sql)) = (reader.cstr(), reader.cstr()) else { return Ok(Err(Malformed)) };
+        let mut types = Vec::new();
+        let count = reader.i16().unwrap_or(0);
+        for _ in 0..count {
+            let Ok(oid) = reader.u32() else { break };
+            types.push(oid);
+        }
+        if !name.is_empty() && self.session.has_statement(name) {
+            // Postgres refuses a name that is taken, and the statement of that name stays.
+            return Ok(Ok(()));
+        }
+        let statement = self.plan_prepared(sql, types)?;
+        if let Some(routed) = self.routed.as_deref_mut() {
+            routed.statements.insert(name.into(), Arc::new(statement));
+        }
+        Ok(Ok(()))
+    }
+
+    fn plan_prepared(&mut self, sql: &[u8], types: Vec<u32>) -> Result<PlannedStatement, SqlError> {
+        let scs = self.session.parameters().standard_conforming_strings();
+        let Some(routed) = self.routed.as_deref_mut() else {
+            return Err(SqlError::new(crate::sqlstate::INTERNAL_ERROR, "the client is not routed"));
+        };
+        let mut lifted = std::mem::take(&mut routed.lifted);
+        let router = Arc::clone(&routed.router);
+        let text = trimmed(sql, scs);
+        let planned = router.plan(text, self.session.settings(), scs, &mut lifted);
+        let literals = lifted.literals.iter().map(|literal| literal.start..literal.end).collect();
+        if let Some(routed) = self.routed.as_deref_mut() {
+            routed.lifted = lifted;
+        }
+        let (planned, version) = planned?;
+        if let Route::Refused(error) = &planned.route {
+            // Known as what it is: a transaction command is no affair of the planner's.
+            let first = first_statement(text, scs);
+            if !first.is_some_and(|one| self.aim_is_command(&one, text, scs)) {
+                return Err(SqlError::clone(error));
+            }
+        }
+        Ok(PlannedStatement { planned, sql: text.into(), literals, types, version })
+    }
+
+    fn aim_is_command(&mut self, one: &Scanned, text: &[u8], scs: bool) -> bool {
+        self.aim(one.text(text), one, scs).is_ok_and(|aimed| matches!(aimed.target, Target::Any))
+    }
+
+    fn note_bind(
+        &mut self,
+        statement: &Arc<PlannedStatement>,
+        reader: &mut Reader<'_>,
+        portal: &[u8],
+        needs: &mut Needs,
+    ) -> Result<(), SqlError> {
+        let scs = self.session.parameters().standard_conforming_strings();
+        let Some(scanned) = first_statement(&statement.sql, scs) else {
+            needs.others = true;
+            return Ok(());
+        };
+        let statement = self.replanned(statement)?;
+        let aimed = self.aim_prepared(&statement, &scanned, reader, scs)?;
+        needs.has_local_setting |= aimed.is_local_setting;
+        needs.writes |= aimed.writes;
+        let command = if aimed.is_local_setting { Command::Everywhere } else { aimed.command };
+        if command != Command::Plain {
+            needs.commands.push((command, statement.sql.to_vec(), aimed.modes));
+        }
+        match aimed.target {
+            Target::Any => needs.others |= command == Command::Plain,
+            Target::Shard(shard) => {
+                if needs.shard.is_some_and(|other| other != shard) || needs.scatter.is_some() {
+                    return Err(several_targets());
+                }
+                needs.shard = Some(shard);
+                needs.portals.push((portal.into(), shard));
+            }
+            Target::Scatter(scatter) => {
+                if needs.shard.is_some() || needs.scatter.is_some() {
+                    return Err(several_targets());
+                }
+                needs.scatter = Some(scatter);
+            }
+            Target::Explain(rows) => needs.explain = Some(rows),
+        }
+        Ok(())
+    }
+
+    /// The statement planned against the schema of now.
+    fn replanned(&mut self, statement: &Arc<PlannedStatement>) -> Result<Arc<PlannedStatement>, SqlError> {
+        let version = self.routed.as_deref().map_or(0, |routed| routed.router.version());
+        if statement.version == version {
+            return Ok(Arc::clone(statement));
+        }
+        self.plan_prepared(&statement.sql, statement.types.clone()).map(Arc::new)
+    }
+
+    fn aim_prepared(
+        &mut self,
+        statement: &PlannedStatement,
+        scanned: &Scanned,
+        reader: &mut Reader<'_>,
+        scs: bool,
+    ) -> Result<Aimed, SqlError> {
+        let text = scanned.text(&statement.sql).to_vec();
+        let mut aimed = match &statement.planned.route {
+            // Without a plan: what it is decides, and what is planned is bound below.
+            Route::Refused(_) => return self.aim(&text, scanned, scs),
+            _ => self.command_of(&text, scanned, scs)?,
+        };
+        if aimed.command != Command::Plain || super::simple::is_session_command(scanned.kind) {
+            return Ok(aimed);
+        }
+        let Ok((formats, values)) = bind_values(reader) else { return Ok(aimed) };
+        let Some(router) = self.routed.as_deref().map(|routed| Arc::clone(&routed.router)) else {
+            return Ok(aimed);
+        };
+        let bindings = Bindings { statement, formats, values };
+        aimed.target = target_of(&statement.planned, &bindings, router.rules())?;
+        Ok(aimed)
+    }
+
+    /// Sends the messages as they are to one shard; `None` is the one in use, or home.
+    async fn send_batch(&mut self, frames: &[Frame], shard: Option<ShardId>) -> Result<(), End> {
+        let shard = match shard {
+            Some(shard) => shard,
+            None => self.current_shard_or_home()?,
+        };
+        if let Err(error) = self.use_shard(shard).await? {
+            return self.refuse_batch(frames, error).await;
+        }
+        for (_, frame) in frames {
+            self.forward(frame.clone())?;
+        }
+        self.forget_closed(frames);
+        Ok(())
+    }
+
+    fn forget_closed(&mut self, frames: &[Frame]) {
+        for (_, frame) in frames.iter().filter(|(tag, _)| *tag == frontend::CLOSE) {
+            let body = self.body(frame);
+            let mut reader = Reader::new(&body);
+            if let (Ok(b'S'), Ok(name)) = (reader.u8(), reader.cstr())
+                && let Some(routed) = self.routed.as_deref_mut()
+            {
+                routed.statements.remove(name);
+            }
+        }
+    }
+
+    /// Answers the messages with an error, as Postgres answers those from the failing one to Sync.
+    async fn refuse_batch(&mut self, frames: &[Frame], error: SqlError) -> Result<(), End> {
+        let sync = frames.iter().find(|(tag, _)| *tag == frontend::SYNC).map(|(_, frame)| frame.clone());
+        if self.session.status() == TransactionStatus::Idle {
+            self.release_all();
+            self.began = None;
+            write::error_response(&mut self.out, &error);
+            match sync {
+                Some(_) => write::ready_for_query(&mut self.out, self.session.status()),
+                None => self.session.set_skipping(true),
+            }
+            return Ok(());
+        }
+        if self.lease.is_none() {
+            let home = self.routed()?.home();
+            if let Err(failed) = self.use_shard(home).await? {
+                self.session.set_status(TransactionStatus::Failed);
+                write::error_response(&mut self.out, &failed);
+                match sync {
+                    Some(_) => write::ready_for_query(&mut self.out, self.session.status()),
+                    None => self.session.set_skipping(true),
+                }
+                return Ok(());
+            }
+        }
+        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            Session::fail(&mut connection.state, false, error, &mut connection.out);
+        }
+        if let Some(sync) = sync {
+            self.forward(sync)?;
+        }
+        Ok(())
+    }
+
+    /// COMMIT or ROLLBACK among the messages of an open block.
+    async fn end_block_by_batch(
+        &mut self,
+        frames: &[Frame],
+        is_commit: bool,
+        needs: &Needs,
+    ) -> Result<(), End> {
+        if self.lease.is_none()
+            && self.session.status() == TransactionStatus::InBlock
+            && needs.shard.is_none()
+            && !needs.others
+        {
+            self.session.set_status(TransactionStatus::Idle);
+            self.routed()?.block = None;
+            self.session.tracker_mut().commit();
+            return self.answer_alone(frames, if is_commit { "COMMIT" } else { "ROLLBACK" });
+        }
+        let wrote = self.routed()?.block.as_ref().and_then(|block| block.wrote);
+        let shard = needs.shard.or(wrote);
+        if needs.writes && wrote.is_some() && needs.shard.is_some() && needs.shard != wrote {
+            let error = SqlError::refused(
+                "a transaction that writes to several shards is not supported yet",
+                "Keep each transaction's writes to rows of one sharding key.",
+            );
+            return self.refuse_batch(frames, error).await;
+        }
+        self.send_batch(frames, shard).await?;
+        if self.routed()?.parked.is_empty() {
+            return Ok(());
+        }
+        let parked = std::mem::take(&mut self.routed()?.parked);
+        self.wait_quiet_keeping().await?;
+        self.routed()?.parked = parked;
+        self.on_each_parked(if is_commit { b"COMMIT" } else { b"ROLLBACK" }).await?;
+        self.settled().await;
+        Ok(())
+    }
+
+    fn answer_begin(&mut self, frames: &[Frame]) -> Result<(), End> {
+        self.answer_alone(frames, "BEGIN")
+    }
+
+    /// Answers the messages of a statement without rows that no server is asked to run.
+    fn answer_alone(&mut self, frames: &[Frame], tag: &str) -> Result<(), End> {
+        self.adopt(frames);
+        for (message, frame) in frames {
+            let is_statement = self.body(frame).first() == Some(&b'S');
+            match *message {
+                frontend::PARSE => write::message(&mut self.out, backend::PARSE_COMPLETE, |_| ()),
+                frontend::BIND => write::message(&mut self.out, backend::BIND_COMPLETE, |_| ()),
+                frontend::CLOSE => write::message(&mut self.out, backend::CLOSE_COMPLETE, |_| ()),
+                frontend::DESCRIBE => {
+                    if is_statement {
+                        write::message(&mut self.out, backend::PARAMETER_DESCRIPTION, |b| {
+                            b.extend_from_slice(&[0, 0]);
+                        });
+                    }
+                    write::message(&mut self.out, backend::NO_DATA, |_| ());
+                }
+                frontend::EXECUTE => write::command_complete(&mut self.out, tag),
+                frontend::SYNC => write::ready_for_query(&mut self.out, self.session.status()),
+                _ => {}
+            }
+        }
+        self.forget_closed(frames);
+        Ok(())
+    }
+
+    /// The session knows the statements of the messages, though no server was sent them.
+    fn adopt(&mut self, frames: &[Frame]) {
+        let Client { input, session, service, database, .. } = self;
+        let hidden = database.hidden();
+        for (tag, frame) in frames {
+            let bytes = input.get(frame.clone()).unwrap_or_default();
+            match *tag {
+                frontend::PARSE => with_scratch(|scratch| {
+                    let mut tools = Tools {
+                        shared: &service.shared,
+                        scanned: &mut scratch.scanned,
+                        hidden: &hidden,
+                        prepared_statements_max: database.prepared_statements_max,
+                    };
+                    session.adopt(bytes, &mut tools);
+                }),
+                frontend::CLOSE => {
+                    let mut reader = Reader::new(bytes.get(HEADER_LEN..).unwrap_or_default());
+                    if let (Ok(b'S'), Ok(name)) = (reader.u8(), reader.cstr()) {
+                        session.forget(name);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// One statement whose answer comes from all shards, or from Howdah.
+    async fn answer_over_shards(&mut self, frames: &[Frame], needs: &Needs) -> Result<(), End> {
+        self.adopt(frames);
+        let mut wants = Describe::No;
+        let mut failed = false;
+        let mut bound: Option<Vec<u8>> = None;
+        for (tag, frame) in frames {
+            if failed && *tag != frontend::SYNC {
+                continue;
+            }
+            match *tag {
+                frontend::PARSE => write::message(&mut self.out, backend::PARSE_COMPLETE, |_| ()),
+                frontend::BIND => {
+                    bound = self.own_bind(frame);
+                    write::message(&mut self.out, backend::BIND_COMPLETE, |_| ());
+                }
+                frontend::DESCRIBE => wants = Describe::Yes,
+                frontend::CLOSE => write::message(&mut self.out, backend::CLOSE_COMPLETE, |_| ()),
+                frontend::EXECUTE => {
+                    if let Some(rows) = &needs.explain {
+                        if wants == Describe::Yes {
+                            explain_description(&mut self.out);
+                        }
+                        explain_rows(&mut self.out, rows);
+                    } else if let (Some(scatter), Some(bound)) = (&needs.scatter, &bound) {
+                        failed = self.scatter_bound(bound, scatter, wants).await?;
+                    }
+                }
+                frontend::SYNC => write::ready_for_query(&mut self.out, self.session.status()),
+                _ => {}
+            }
+        }
+        self.forget_closed(frames);
+        Ok(())
+    }
+
+    async fn scatter_bound(&mut self, bound: &[u8], scatter: &Scatter, wants: Describe) -> Result<bool, End> {
+        const KINDS: [Owed; 5] = [Owed::Parse, Owed::Bind, Owed::DescribePortal, Owed::Execute, Owed::Sync];
+        let outcome = self.scatter(&Sent { bytes: bound, kinds: &KINDS }, scatter, wants).await?;
+        self.finish_scatter(outcome, frontend::EXECUTE)
+    }
+
+    /// Parse to Sync of the statement that a Bind names, by the unnamed statement and portal.
+    fn own_bind(&self, frame: &Range<usize>) -> Option<Vec<u8>> {
+        let body = self.body(frame);
+        let mut reader = Reader::new(&body);
+        let _portal = reader.cstr().ok()?;
+        let statement = self.known_statement(reader.cstr().ok()?)?;
+        let mut types = u16::try_from(statement.types.len()).ok()?.to_be_bytes().to_vec();
+        for oid in &statement.types {
+            types.extend_from_slice(&oid.to_be_bytes());
+        }
+        let mut out = Vec::new();
+        write::parse(&mut out, b"", &statement.sql, &types);
+        write::message(&mut out, frontend::BIND, |b| {
+            b.extend_from_slice(&[0, 0]);
+            b.extend_from_slice(reader.rest());
+        });
+        write::describe(&mut out, b'P', b"");
+        write::message(&mut out, frontend::EXECUTE, |b| b.extend_from_slice(&[0; 5]));
+        write::sync(&mut out);
+        Some(out)
+    }
+}
+
+fn several_targets() -> SqlError {
+    SqlError::refused(
+        "a pipeline whose statements need several shards is not supported yet",
+        "Send a Sync after each statement.",
+    )
+}
+
+/// The formats and values of a Bind message, behind its names.
+fn bind_values<'a>(reader: &mut Reader<'a>) -> Result<(Vec<i16>, Vec<Option<&'a [u8]>>), Malformed> {
+    let mut formats = Vec::new();
+    for _ in 0..reader.i16()? {
+        formats.push(reader.i16()?);
+    }
+    let mut values = Vec::new();
+    for _ in 0..reader.i16()? {
+        let len = reader.i32()?;
+        values.push(match usize::try_from(len) {
+            Ok(len) => Some(reader.bytes(len)?),
+            Err(_) => None,
+        });
+    }
+    Ok((formats, values))
+}
+
+fn first_statement(sql: &[u8], scs: bool) -> Option<Scanned> {
+    with_scratch(|scratch| {
+        scan(sql, scs, &mut scratch.scanned);
+        scratch.scanned.first().copied()
+    })
+}
+
+/// A statement's text without what follows it: an extended-protocol text may end in a semicolon.
+fn trimmed(sql: &[u8], scs: bool) -> &[u8] {
+    with_scratch(|scratch| {
+        scan(sql, scs, &mut scratch.scanned);
+        match scratch.scanned.as_slice() {
+            [one] => sql.get(one.start..one.end).unwrap_or(sql),
+            _ => sql,
+        }
+    })
+}

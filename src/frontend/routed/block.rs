@@ -1,0 +1,173 @@
+//! A transaction block over shards: opened lazily on each, ended on all.
+
+use super::super::client::{Client, End};
+use crate::error::SqlError;
+use crate::ids::ShardId;
+use crate::protocol::TransactionStatus;
+use crate::sql::transaction::{Isolation, Modes, TransactionCommand, parse_transaction};
+
+/// An open block.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    /// The statement that opened it.
+    begin: Vec<u8>,
+    /// Statements since then that a shard which joins later must run too: savepoints, SET LOCAL.
+    replay: Vec<Vec<u8>>,
+    /// The shard that was written to.
+    pub(super) wrote: Option<ShardId>,
+    /// One snapshot serves the whole block: it cannot be had of several shards yet.
+    is_one_snapshot: bool,
+}
+
+impl Block {
+    pub(super) fn new(begin: &[u8], modes: &Modes) -> Self {
+        let one = matches!(modes.isolation, Some(Isolation::RepeatableRead | Isolation::Serializable));
+        Block { begin: begin.to_vec(), replay: Vec::new(), wrote: None, is_one_snapshot: one }
+    }
+}
+
+/// What a transaction command means to a routed session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Begin,
+    Commit,
+    Rollback,
+    /// To be run on every shard of the block, now and later.
+    Everywhere,
+    /// Goes to one shard and means nothing to others.
+    Plain,
+    /// Not with several shards.
+    Refused,
+}
+
+pub(super) fn command(text: &[u8], scs: bool) -> (Command, Modes) {
+    match parse_transaction(text, scs) {
+        Some(TransactionCommand::Begin(modes)) => (Command::Begin, modes),
+        Some(TransactionCommand::Commit { and_chain: false }) => (Command::Commit, Modes::default()),
+        Some(TransactionCommand::Rollback { and_chain: false }) => (Command::Rollback, Modes::default()),
+        Some(
+            TransactionCommand::Savepoint(_)
+            | TransactionCommand::Release(_)
+            | TransactionCommand::RollbackTo(_)
+            | TransactionCommand::SetTransaction(_),
+        ) => (Command::Everywhere, Modes::default()),
+        Some(
+            TransactionCommand::Commit { and_chain: true }
+            | TransactionCommand::Rollback { and_chain: true }
+            | TransactionCommand::SetSnapshot
+            | TransactionCommand::PrepareTransaction(_),
+        ) => (Command::Refused, Modes::default()),
+        Some(TransactionCommand::CommitPrepared(_) | TransactionCommand::RollbackPrepared(_)) | None => {
+            (Command::Plain, Modes::default())
+        }
+    }
+}
+
+impl Client {
+    /// Opens the block without any shard.
+    pub(super) fn open_block(&mut self, begin: &[u8], modes: &Modes) -> Result<(), End> {
+        self.session.set_status(TransactionStatus::InBlock);
+        self.routed()?.block = Some(Block::new(begin, modes));
+        Ok(())
+    }
+
+    /// The connection in use is new to the open block: it joins.
+    pub(super) async fn join_block(&mut self) -> Result<Result<(), SqlError>, End> {
+        match self.session.status() {
+            TransactionStatus::Idle => return Ok(Ok(())),
+            TransactionStatus::Failed => {
+                // The block was lost with its servers: this one gets a failed one, so that everything
+                // up to ROLLBACK is answered as Postgres answers it.
+                if let Err(error) = self.run_own(b"BEGIN").await? {
+                    return Ok(Err(error));
+                }
+                let _expected_to_fail = self.run_own(b"howdah_transaction_lost").await?;
+                return Ok(Ok(()));
+            }
+            TransactionStatus::InBlock => {}
+        }
+        let routed = self.routed()?;
+        let Some(block) = &routed.block else { return Ok(Ok(())) };
+        if block.is_one_snapshot && !routed.parked.is_empty() {
+            let error = SqlError::refused(
+                "a REPEATABLE READ or SERIALIZABLE transaction over several shards is not supported yet",
+                "Use READ COMMITTED, or keep the transaction to one sharding key.",
+            );
+            self.drop_joining();
+            return Ok(Err(error));
+        }
+        let mut statements = vec![block.begin.clone()];
+        statements.extend(block.replay.iter().cloned());
+        for sql in statements {
+            if let Err(error) = self.run_own(&sql).await? {
+                self.drop_joining();
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Lets go of a connection that could not join; another of the block is in use again.
+    fn drop_joining(&mut self) {
+        self.drop_lease();
+        let Some(routed) = self.routed.as_deref_mut() else { return };
+        if let Some((shard, lease)) = routed.parked.pop() {
+            routed.current = shard;
+            self.lease = Some(lease);
+            self.mark_attached(shard);
+        }
+    }
+
+    /// Whether a statement that writes may go to `shard`; notes that it does.
+    pub(super) fn note_write(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
+        let Some(block) = &mut self.routed()?.block else { return Ok(Ok(())) };
+        match block.wrote {
+            Some(other) if other != shard => Ok(Err(SqlError::refused(
+                "a transaction that writes to several shards is not supported yet",
+                "Keep each transaction's writes to rows of one sharding key.",
+            ))),
+            _ => {
+                block.wrote = Some(shard);
+                Ok(Ok(()))
+            }
+        }
+    }
+
+    /// Runs a statement, which the shard in use has just run, on the others of the block; and on those
+    /// that join later.
+    pub(super) async fn run_on_parked(&mut self, sql: &[u8]) -> Result<(), End> {
+        if let Some(block) = &mut self.routed()?.block {
+            block.replay.push(sql.to_vec());
+        }
+        self.on_each_parked(sql).await
+    }
+
+    /// Runs `sql` on each parked connection; one that fails is closed, and the block with it.
+    pub(super) async fn on_each_parked(&mut self, sql: &[u8]) -> Result<(), End> {
+        let parked = std::mem::take(&mut self.routed()?.parked);
+        if parked.is_empty() {
+            return Ok(());
+        }
+        let used = (self.routed()?.current, self.lease.take());
+        let status = self.session.status();
+        let mut back = Vec::new();
+        for (shard, lease) in parked {
+            self.lease = Some(lease);
+            self.mark_attached(shard);
+            if self.run_own(sql).await?.is_err() {
+                tracing::warn!(%shard, "a shard of a transaction did not follow: its connection is closed");
+                self.drop_lease();
+            }
+            if let Some(lease) = self.lease.take() {
+                back.push((shard, lease));
+            }
+        }
+        let routed = self.routed()?;
+        routed.parked = back;
+        routed.current = used.0;
+        self.lease = used.1;
+        self.mark_attached(used.0);
+        self.session.set_status(status);
+        Ok(())
+    }
+}

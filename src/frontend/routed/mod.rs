@@ -1,0 +1,331 @@
+//! A client of a database whose tables lie on several shards: every statement is routed before it is
+//! sent.
+//!
+//! A transaction block opens on each shard when a statement first goes there. The shard in use is the
+//! client's lease, as for an unsharded database; the others of the block are parked, and owe nothing.
+
+mod batch;
+mod block;
+mod local;
+mod scatter;
+mod simple;
+
+use super::client::{Checkout, Client, End};
+use super::relay::Event;
+use crate::error::SqlError;
+use crate::exec::{PlannedStatement, Router};
+use crate::ids::ShardId;
+use crate::pool::Lease;
+use crate::protocol::{TransactionStatus, frontend, write};
+use crate::session::Session;
+use crate::session::server_state::Copy;
+use crate::sql::template::Template;
+use crate::sqlstate;
+use block::Block;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What a routed client has besides.
+#[derive(Debug)]
+pub(super) struct Routed {
+    router: Arc<Router>,
+    /// The shard of the client's lease.
+    current: ShardId,
+    /// Other shards of the open block.
+    parked: Vec<(ShardId, Lease)>,
+    block: Option<Block>,
+    /// Prepared statements by the client's name; the unnamed one's is empty.
+    statements: HashMap<Box<[u8]>, Arc<PlannedStatement>>,
+    /// Where portals of the open block are.
+    portals: HashMap<Box<[u8]>, ShardId>,
+    lifted: Template,
+}
+
+impl Routed {
+    pub(super) fn new(router: Arc<Router>) -> Self {
+        Routed {
+            current: router.rules().home(),
+            router,
+            parked: Vec::new(),
+            block: None,
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            lifted: Template::default(),
+        }
+    }
+
+    fn home(&self) -> ShardId {
+        self.router.rules().home()
+    }
+}
+
+impl Client {
+    /// Takes the message, or run of messages up to Sync or Flush, that begins at `frame`. `None`: more
+    /// of it has to come first.
+    pub(super) async fn route(&mut self, tag: u8, frame: Range<usize>) -> Result<Option<usize>, End> {
+        match tag {
+            frontend::QUERY => {
+                self.wait_quiet().await?;
+                let end = frame.end;
+                self.routed_query(frame).await?;
+                Ok(Some(end))
+            }
+            frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL => {
+                if self.lease.is_some() {
+                    self.forward(frame.clone())?;
+                }
+                Ok(Some(frame.end))
+            }
+            frontend::FUNCTION_CALL => {
+                self.wait_quiet().await?;
+                let error = SqlError::refused(
+                    "function calls by the function-call message are not supported with several shards",
+                    "Call the function in a SELECT.",
+                );
+                self.refuse(tag, &error).await?;
+                Ok(Some(frame.end))
+            }
+            _ if self.is_copying() => {
+                self.forward(frame.clone())?;
+                Ok(Some(frame.end))
+            }
+            _ => {
+                let Some(end) = self.batch_end(frame.start)? else { return Ok(None) };
+                self.wait_quiet().await?;
+                self.routed_batch(frame.start..end).await?;
+                Ok(Some(end))
+            }
+        }
+    }
+
+    fn is_copying(&mut self) -> bool {
+        self.lease
+            .as_mut()
+            .and_then(|lease| lease.connection())
+            .is_some_and(|connection| connection.state.copy == Copy::In)
+    }
+
+    pub(super) fn routed(&mut self) -> Result<&mut Routed, End> {
+        self.routed
+            .as_deref_mut()
+            .ok_or_else(|| End::Told(SqlError::fatal(sqlstate::INTERNAL_ERROR, "the client is not routed")))
+    }
+
+    /// Waits until the connection in use owes nothing.
+    async fn wait_quiet(&mut self) -> Result<(), End> {
+        while !self.is_quiet() {
+            match poll_fn(|cx| self.poll_relay(cx)).await {
+                Event::Input => {}
+                Event::Settled => {}
+                Event::ClientGone => return Err(End::Gone),
+                Event::ServerGone { in_message, reason } => self.server_gone(in_message, reason)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes `shard` the one in use, in the session's state and inside the open block.
+    async fn use_shard(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
+        if self.lease.is_some() && self.routed()?.current == shard {
+            return self.settle_settings().await;
+        }
+        self.park()?;
+        let routed = self.routed()?;
+        routed.current = shard;
+        let known = routed.parked.iter().position(|(parked, _)| *parked == shard);
+        if let Some(at) = known {
+            let (_, lease) = routed.parked.swap_remove(at);
+            self.lease = Some(lease);
+            self.mark_attached(shard);
+            return self.settle_settings().await;
+        }
+        if let Err(error) = self.attach(shard).await? {
+            return Ok(Err(error));
+        }
+        self.note_retired()?;
+        if let Err(error) = self.settle_settings().await? {
+            self.drop_lease();
+            return Ok(Err(error));
+        }
+        self.join_block().await
+    }
+
+    /// After a reload the rules may be others; a block that is open goes on under those it began with.
+    fn note_retired(&mut self) -> Result<(), End> {
+        let database = Arc::clone(&self.database);
+        let service = Arc::clone(&self.service);
+        let routed = self.routed()?;
+        if !std::ptr::eq(routed.router.rules(), Arc::as_ptr(&database.rules)) {
+            routed.router = service.router(&database);
+            routed.statements.clear();
+        }
+        Ok(())
+    }
+
+    /// Puts the connection in use aside.
+    fn park(&mut self) -> Result<(), End> {
+        if let Some(lease) = self.lease.take() {
+            let routed = self.routed()?;
+            routed.parked.push((routed.current, lease));
+        }
+        Ok(())
+    }
+
+    /// Makes the settings of the connection in use the session's.
+    async fn settle_settings(&mut self) -> Result<Result<(), SqlError>, End> {
+        let sql = match self.lease.as_mut().and_then(|lease| lease.connection()) {
+            Some(connection) if connection.state.status != TransactionStatus::Failed => {
+                self.session.settings_to_apply(&connection.state)
+            }
+            _ => None,
+        };
+        if let Some(sql) = sql
+            && let Err(error) = self.apply_settings(&sql).await?
+        {
+            return Ok(Err(error));
+        }
+        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            self.session.tell_parameters(&connection.state, &mut self.out);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Answers a message with an error that Howdah itself raises, as Postgres would: in a block, the
+    /// block fails.
+    async fn refuse(&mut self, tag: u8, error: &SqlError) -> Result<(), End> {
+        if self.session.status() == TransactionStatus::Idle {
+            self.release_all();
+            return self.tell_failure(tag, error);
+        }
+        if self.lease.is_none() {
+            let home = self.routed()?.home();
+            if let Err(failed) = self.use_shard(home).await? {
+                self.session.set_status(TransactionStatus::Failed);
+                return self.tell_failure(tag, &failed);
+            }
+        }
+        let simple = tag == frontend::QUERY || tag == frontend::FUNCTION_CALL;
+        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            Session::fail(&mut connection.state, simple, error.clone(), &mut connection.out);
+        }
+        Ok(())
+    }
+
+    /// The connection in use owes nothing more: what becomes of the connections.
+    pub(super) fn routed_settled(&mut self) -> bool {
+        let status = self.session.status();
+        let Some(routed) = self.routed.as_deref_mut() else { return true };
+        if status != TransactionStatus::Idle {
+            return false;
+        }
+        routed.portals.clear();
+        routed.block = None;
+        if !routed.parked.is_empty() {
+            self.release_parked();
+        }
+        true
+    }
+
+    /// Gives all connections back that hold nothing of the client's.
+    fn release_all(&mut self) {
+        self.release_parked();
+        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else { return };
+        if self.session.may_release(&connection.state) {
+            self.release();
+        }
+    }
+
+    /// Gives the parked connections back; what is pinned is of the one in use.
+    fn release_parked(&mut self) {
+        let Some(routed) = self.routed.as_deref_mut() else { return };
+        let pinned = !self.session.pins().is_empty();
+        let mut kept = None;
+        for (shard, mut lease) in std::mem::take(&mut routed.parked) {
+            let Some(connection) = lease.connection() else { continue };
+            if pinned && shard == routed.router.rules().home() && connection.state.is_clean() {
+                kept = Some((shard, lease));
+                continue;
+            }
+            if connection.state.is_clean() {
+                self.session.leave(&mut connection.state);
+            } else {
+                lease.discard();
+            }
+        }
+        if let Some((shard, lease)) = kept {
+            // What the client keeps on its server is kept on the home shard, which is in use again.
+            if let Some(mut other) = self.lease.take() {
+                match other.connection() {
+                    Some(connection) if connection.state.is_clean() => {
+                        self.session.leave(&mut connection.state);
+                    }
+                    _ => other.discard(),
+                }
+            }
+            routed.current = shard;
+            self.lease = Some(lease);
+            self.mark_attached(shard);
+        }
+    }
+
+    /// Ends the shards' transactions when the client is gone.
+    pub(super) fn discard_parked(&mut self) {
+        if let Some(routed) = self.routed.as_deref_mut() {
+            for (_, lease) in std::mem::take(&mut routed.parked) {
+                lease.discard();
+            }
+        }
+    }
+
+    /// Makes sure that the catalog is read.
+    async fn ensure_catalog(&mut self) -> Result<Result<(), SqlError>, End> {
+        let epoch = self.service.shared.statements.epoch();
+        let router = Arc::clone(&self.routed()?.router);
+        if router.is_current(epoch) {
+            return Ok(Ok(()));
+        }
+        let known = router.version() > 0;
+        let home = router.rules().home();
+        // On a connection of its own: the client's may be inside a block, or see an own view of it.
+        let Some(pool) = self.database.pool(home).cloned() else { return Ok(Ok(())) };
+        if known && self.lease.is_some() && pool.idle() == 0 && pool.gate().in_use >= pool.options().size {
+            // Waiting for a connection while holding one could wait for ever.
+            return Ok(Ok(()));
+        }
+        let mut lease = match self.checkout(&pool).await? {
+            Checkout::Done(Ok(lease)) => lease,
+            _ if known => return Ok(Ok(())),
+            Checkout::Done(Err(error)) => {
+                return Ok(Err(crate::topology::checkout_error(&error, &pool.shard)));
+            }
+            Checkout::Cancelled => {
+                return Ok(Err(SqlError::new(
+                    sqlstate::QUERY_CANCELED,
+                    "canceling statement due to user request",
+                )));
+            }
+        };
+        let Some(connection) = lease.connection() else { return Ok(Ok(())) };
+        match router.load(connection, epoch).await {
+            Ok(()) => Ok(Ok(())),
+            Err(error) => {
+                tracing::warn!(%error, database = %self.database.name, "the catalog was not read");
+                if known {
+                    return Ok(Ok(()));
+                }
+                let told =
+                    SqlError::new(sqlstate::CONNECTION_FAILURE, "the home shard's catalog could not be read")
+                        .with_detail(error.to_string());
+                Ok(Err(told))
+            }
+        }
+    }
+
+    /// Tells a statement's answer that Howdah itself gives.
+    fn tell_complete(&mut self, tag: &str) {
+        write::command_complete(&mut self.out, tag);
+        write::ready_for_query(&mut self.out, self.session.status());
+    }
+}

@@ -1,0 +1,427 @@
+//! Simple queries of a routed client.
+
+use super::super::client::{Client, End};
+use super::super::relay::{Event, with_scratch};
+use super::block::{Command, command};
+use crate::error::SqlError;
+use crate::exec::Literals;
+use crate::ids::ShardId;
+use crate::plan::{Bound, Planned, Scatter, Values, bind, explain};
+use crate::protocol::frame::HEADER_LEN;
+use crate::protocol::{TransactionStatus, frontend};
+use crate::rules::Rules;
+use crate::sql::scan::Statement as Scanned;
+use crate::sql::settings::{Scope, parse_set_config};
+use crate::sql::transaction::Modes;
+use crate::sql::{Effects, Kind, scan};
+use std::future::poll_fn;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Where one statement goes.
+#[derive(Debug)]
+pub(super) enum Target {
+    /// Any shard will do: the one in use, or the home shard.
+    Any,
+    /// This shard.
+    Shard(ShardId),
+    /// All.
+    Scatter(Scatter),
+    /// Howdah answers.
+    Explain(Vec<String>),
+}
+
+/// A statement of a message, with where it goes.
+#[derive(Debug)]
+pub(super) struct Aimed {
+    pub(super) target: Target,
+    pub(super) command: Command,
+    pub(super) modes: Modes,
+    pub(super) writes: bool,
+    pub(super) is_local_setting: bool,
+}
+
+impl Client {
+    pub(super) async fn routed_query(&mut self, frame: Range<usize>) -> Result<(), End> {
+        if let Err(error) = self.ensure_catalog().await? {
+            return self.tell_failure(frontend::QUERY, &error);
+        }
+        let body = self.input.get(frame.start + HEADER_LEN..frame.end).unwrap_or_default();
+        let end = memchr::memchr(0, body).unwrap_or(body.len());
+        let sql: Vec<u8> = body.get(..end).unwrap_or_default().to_vec();
+        let scs = self.session.parameters().standard_conforming_strings();
+        let statements: Vec<Scanned> = with_scratch(|scratch| {
+            scan(&sql, scs, &mut scratch.scanned);
+            scratch.scanned.to_vec()
+        });
+        if self.session.status() == TransactionStatus::Failed {
+            return self.in_failed_block(frame, &sql, &statements).await;
+        }
+        let mut aimed = Vec::new();
+        for statement in &statements {
+            match self.aim(statement.text(&sql), statement, scs) {
+                Ok(one) => aimed.push(one),
+                Err(error) => return self.refuse(frontend::QUERY, &error).await,
+            }
+        }
+        match aimed.as_mut_slice() {
+            [] => {
+                let shard = self.current_or_home()?;
+                self.send_to(frame, shard).await
+            }
+            [one] => self.run_one(frame, &sql, one).await,
+            many => match one_shard(many) {
+                Ok(shard) => {
+                    let shard = shard.unwrap_or(self.current_or_home()?);
+                    if many.iter().any(|one| one.writes)
+                        && let Err(error) = self.note_write(shard)?
+                    {
+                        return self.refuse(frontend::QUERY, &error).await;
+                    }
+                    if self.routed()?.parked.is_empty()
+                        || !many.iter().any(|one| one.command != Command::Plain)
+                    {
+                        self.begin_natural(&sql, many)?;
+                        return self.send_to(frame, shard).await;
+                    }
+                    let error = SqlError::refused(
+                        "transaction commands among several statements in one message are not supported yet in a transaction over several shards",
+                        "Send the statements one by one.",
+                    );
+                    self.refuse(frontend::QUERY, &error).await
+                }
+                Err(error) => self.refuse(frontend::QUERY, &error).await,
+            },
+        }
+    }
+
+    fn current_or_home(&mut self) -> Result<ShardId, End> {
+        let in_use = self.lease.is_some();
+        let routed = self.routed()?;
+        Ok(if in_use { routed.current } else { routed.home() })
+    }
+
+    /// A BEGIN inside a message that goes whole to one shard: shards that join later open the block too.
+    fn begin_natural(&mut self, _sql: &[u8], many: &[Aimed]) -> Result<(), End> {
+        if let Some(one) = many.iter().find(|one| one.command == Command::Begin) {
+            let writes = many.iter().any(|one| one.writes);
+            let mut block = super::block::Block::new(b"BEGIN", &one.modes);
+            if writes {
+                block.wrote = Some(self.current_or_home()?);
+            }
+            self.routed()?.block = Some(block);
+        }
+        Ok(())
+    }
+
+    /// What a statement is, before it is planned.
+    pub(super) fn command_of(&self, text: &[u8], statement: &Scanned, scs: bool) -> Result<Aimed, SqlError> {
+        let (command, modes) = match statement.kind {
+            Kind::Begin
+            | Kind::Commit
+            | Kind::Rollback
+            | Kind::Savepoint
+            | Kind::Release
+            | Kind::RollbackTo
+            | Kind::SetTransaction
+            | Kind::PrepareTransaction => command(text, scs),
+            _ => (Command::Plain, Modes::default()),
+        };
+        let one = Aimed {
+            target: Target::Any,
+            command,
+            modes,
+            writes: writes(statement),
+            is_local_setting: statement.kind == Kind::SetLocal || statement.kind == Kind::SetConstraints,
+        };
+        if one.command == Command::Refused {
+            return Err(SqlError::refused(
+                "this transaction command is not supported yet with several shards",
+                "Use plain BEGIN, COMMIT, ROLLBACK and savepoints.",
+            ));
+        }
+        if one.is_local_setting && mentions_search_path(text) {
+            return Err(SqlError::refused(
+                "SET LOCAL search_path is not supported yet with several shards",
+                "Use SET search_path, or name the schemas in the statements.",
+            ));
+        }
+        if statement.effects.contains(Effects::SET_CONFIG) && mentions_search_path(text) {
+            let calls = parse_set_config(text, scs);
+            if !calls.is_some_and(|calls| calls.iter().all(|call| call.scope == Scope::Session)) {
+                return Err(SqlError::refused(
+                    "set_config of search_path for a transaction is not supported yet with several shards",
+                    "Use SET search_path, or name the schemas in the statements.",
+                ));
+            }
+        }
+        Ok(one)
+    }
+
+    /// Plans and binds one statement.
+    pub(super) fn aim(&mut self, text: &[u8], statement: &Scanned, scs: bool) -> Result<Aimed, SqlError> {
+        let mut one = self.command_of(text, statement, scs)?;
+        if one.command != Command::Plain || is_session_command(statement.kind) {
+            return Ok(one);
+        }
+        let mut lifted =
+            self.routed.as_deref_mut().map(|routed| std::mem::take(&mut routed.lifted)).unwrap_or_default();
+        let router = self.routed.as_deref().map(|routed| Arc::clone(&routed.router));
+        let Some(router) = router else { return Ok(one) };
+        let planned = router.plan(text, self.session.settings(), scs, &mut lifted);
+        let result = planned.and_then(|(planned, _)| {
+            let values = Literals { sql: text, lifted: &lifted };
+            target_of(&planned, &values, router.rules())
+        });
+        if let Some(routed) = self.routed.as_deref_mut() {
+            routed.lifted = lifted;
+        }
+        one.target = result?;
+        Ok(one)
+    }
+
+    async fn run_one(&mut self, frame: Range<usize>, sql: &[u8], one: &mut Aimed) -> Result<(), End> {
+        match one.command {
+            Command::Begin if self.session.status() == TransactionStatus::Idle => {
+                self.open_block(sql, &one.modes)?;
+                self.tell_complete("BEGIN");
+                return Ok(());
+            }
+            Command::Commit | Command::Rollback if self.session.status() != TransactionStatus::Idle => {
+                return self.end_block(frame, one.command == Command::Commit).await;
+            }
+            Command::Everywhere if self.session.status() != TransactionStatus::Idle => {
+                return self.everywhere(frame, sql).await;
+            }
+            _ => {}
+        }
+        if one.is_local_setting && self.session.status() != TransactionStatus::Idle {
+            return self.everywhere(frame, sql).await;
+        }
+        match std::mem::replace(&mut one.target, Target::Any) {
+            Target::Any => {
+                let shard = self.current_or_home()?;
+                self.send_to(frame, shard).await
+            }
+            Target::Shard(shard) => {
+                if one.writes
+                    && let Err(error) = self.note_write(shard)?
+                {
+                    return self.refuse(frontend::QUERY, &error).await;
+                }
+                self.send_to(frame, shard).await
+            }
+            Target::Scatter(scatter) => {
+                let bytes = self.input.get(frame).unwrap_or_default().to_vec();
+                self.run_scatter(&bytes, &scatter, true, super::scatter::Describe::Yes).await
+            }
+            Target::Explain(rows) => {
+                self.tell_explain(&rows);
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends the client's own bytes to one shard.
+    pub(super) async fn send_to(&mut self, frame: Range<usize>, shard: ShardId) -> Result<(), End> {
+        let tag = self.input.get(frame.start).copied().unwrap_or(frontend::QUERY);
+        if let Err(error) = self.use_shard(shard).await? {
+            if self.session.status() != TransactionStatus::Idle {
+                return self.refuse(tag, &error).await;
+            }
+            return self.tell_failure(tag, &error);
+        }
+        self.forward(frame)?;
+        Ok(())
+    }
+
+    /// COMMIT or ROLLBACK of a block: first where it was written, then where it was only read.
+    async fn end_block(&mut self, frame: Range<usize>, is_commit: bool) -> Result<(), End> {
+        let wrote = self.routed()?.block.as_ref().and_then(|block| block.wrote);
+        if self.lease.is_none() {
+            let was_failed = self.session.status() == TransactionStatus::Failed;
+            self.session.set_status(TransactionStatus::Idle);
+            self.routed()?.block = None;
+            self.session.tracker_mut().rollback();
+            self.tell_complete(if is_commit && !was_failed { "COMMIT" } else { "ROLLBACK" });
+            return Ok(());
+        }
+        if let Some(shard) = wrote
+            && self.session.status() == TransactionStatus::InBlock
+            && let Err(error) = self.use_shard(shard).await?
+        {
+            return self.refuse(frontend::QUERY, &error).await;
+        }
+        if self.routed()?.parked.is_empty() {
+            self.forward(frame)?;
+            return Ok(());
+        }
+        // The readers first where it is a rollback or nothing was written: their answers matter to nobody.
+        // Where something was written, the writer decides; readers have nothing to lose.
+        self.forward(frame)?;
+        let parked = std::mem::take(&mut self.routed()?.parked);
+        self.wait_quiet_keeping().await?;
+        let used = self.routed()?.current;
+        let used_lease = self.lease.take();
+        let status = self.session.status();
+        for (shard, lease) in parked {
+            self.lease = Some(lease);
+            self.mark_attached(shard);
+            let sql: &[u8] = if is_commit { b"COMMIT" } else { b"ROLLBACK" };
+            if self.run_own(sql).await?.is_err() {
+                self.drop_lease();
+            }
+            self.release();
+        }
+        self.lease = used_lease;
+        self.routed()?.current = used;
+        self.mark_attached(used);
+        self.session.set_status(status);
+        self.settled().await;
+        Ok(())
+    }
+
+    /// Waits until the connection in use owes nothing, without letting go of it.
+    pub(super) async fn wait_quiet_keeping(&mut self) -> Result<(), End> {
+        while !self.is_quiet() {
+            match poll_fn(|cx| self.poll_relay(cx)).await {
+                Event::Input | Event::Settled => {}
+                Event::ClientGone => return Err(End::Gone),
+                Event::ServerGone { in_message, reason } => self.server_gone(in_message, reason)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A statement that every shard of the block must run: savepoints, SET LOCAL.
+    async fn everywhere(&mut self, frame: Range<usize>, sql: &[u8]) -> Result<(), End> {
+        let shard = self.current_or_home()?;
+        self.send_to(frame, shard).await?;
+        let statement = sql.to_vec();
+        self.wait_quiet_keeping().await?;
+        let followed = self
+            .lease
+            .as_mut()
+            .and_then(|lease| lease.connection())
+            .is_some_and(|connection| connection.state.status == TransactionStatus::InBlock);
+        if followed {
+            self.run_on_parked(&statement).await?;
+        }
+        Ok(())
+    }
+
+    /// In a failed block only its end, or the way back to a savepoint, does anything.
+    async fn in_failed_block(
+        &mut self,
+        frame: Range<usize>,
+        sql: &[u8],
+        statements: &[Scanned],
+    ) -> Result<(), End> {
+        let scs = self.session.parameters().standard_conforming_strings();
+        if let [one] = statements {
+            match (one.kind, command(one.text(sql), scs).0) {
+                (_, Command::Commit) => return self.end_block(frame, false).await,
+                (_, Command::Rollback) => return self.end_block(frame, false).await,
+                (Kind::RollbackTo, Command::Everywhere) => return self.everywhere(frame, sql).await,
+                _ => {}
+            }
+        } else if !self.routed()?.parked.is_empty() {
+            // ROLLBACK among others would end the block on one shard only.
+            let only_first = statements
+                .iter()
+                .any(|one| matches!(one.kind, Kind::Rollback | Kind::Commit | Kind::RollbackTo));
+            if only_first {
+                self.discard_parked();
+            }
+        }
+        let shard = self.current_or_home()?;
+        self.send_to(frame, shard).await
+    }
+}
+
+/// Where a planned statement goes with these values.
+pub(super) fn target_of<V: Values>(planned: &Planned, values: &V, rules: &Rules) -> Result<Target, SqlError> {
+    Ok(match bind(planned, rules, values)? {
+        Bound::Single(shard) => Target::Shard(shard),
+        Bound::Scatter(scatter) => Target::Scatter(scatter.clone()),
+        Bound::Explain(explained) => {
+            let inner = bind(&explained.inner, rules, values);
+            let rows = explain::rows(&explained.inner, Some(&inner), rules.shard_names(), explained.format);
+            Target::Explain(rows)
+        }
+    })
+}
+
+/// The one shard that all statements of a message go to; `None` when any will do.
+fn one_shard(many: &[Aimed]) -> Result<Option<ShardId>, SqlError> {
+    let mut found = None;
+    for one in many {
+        match &one.target {
+            Target::Any => {}
+            Target::Shard(shard) if found.is_none_or(|other| other == *shard) => found = Some(*shard),
+            _ => {
+                return Err(SqlError::refused(
+                    "several statements in one message that need several shards are not supported yet",
+                    "Send the statements one by one.",
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Statements about the session, which any shard can run.
+pub(super) fn is_session_command(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Set
+            | Kind::SetLocal
+            | Kind::SetConstraints
+            | Kind::Reset
+            | Kind::Show
+            | Kind::DiscardAll
+            | Kind::DiscardPlans
+            | Kind::DiscardSequences
+            | Kind::DiscardTemp
+            | Kind::Deallocate
+            | Kind::Listen
+            | Kind::Unlisten
+            | Kind::Notify
+            | Kind::Checkpoint
+    )
+}
+
+fn mentions_search_path(text: &[u8]) -> bool {
+    text.windows(11).any(|window| window.eq_ignore_ascii_case(b"search_path"))
+        || text.windows(6).any(|window| window.eq_ignore_ascii_case(b"schema"))
+        || text.contains(&b'\\')
+}
+
+/// Whether a statement may write, so that its transaction must be atomic.
+pub(super) fn writes(statement: &Scanned) -> bool {
+    !matches!(
+        statement.kind,
+        Kind::Select
+            | Kind::Values
+            | Kind::TableCommand
+            | Kind::Show
+            | Kind::Begin
+            | Kind::Commit
+            | Kind::Rollback
+            | Kind::Savepoint
+            | Kind::Release
+            | Kind::RollbackTo
+            | Kind::SetTransaction
+            | Kind::SetConstraints
+            | Kind::Set
+            | Kind::SetLocal
+            | Kind::Reset
+            | Kind::Fetch
+            | Kind::Move
+            | Kind::Declare
+            | Kind::CloseCursor
+            | Kind::CopyToStdout
+            | Kind::Prepare
+            | Kind::Deallocate
+    )
+}
