@@ -87,7 +87,7 @@ impl Config {
         }
         writeln!(out, "\n[[cluster]]\nname = \"app\"\npooling = \"{}\"", self.pooling).unwrap();
         if let Some(rules) = &self.rules {
-            writeln!(out, "rules = \"{}\"", rules.display()).unwrap();
+            writeln!(out, "rules = \"{}\"\nmaintenance_user = \"app\"", rules.display()).unwrap();
         }
         for (number, port) in self.shards.iter().enumerate() {
             writeln!(out, "\n[[cluster.shard]]\nname = \"s{number}\"\nprimary = \"127.0.0.1:{port}\"")

@@ -16,6 +16,7 @@ pub mod compare;
 pub mod config;
 pub mod frame;
 pub mod message;
+pub mod naive;
 pub mod postgres;
 pub mod process;
 pub mod program;

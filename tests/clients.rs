@@ -1,0 +1,105 @@
+//! Programs on drivers and ORMs: in transaction pooling they print what they print on plain Postgres.
+//!
+//! The programs are in `tests/clients/`. Their packages are installed with pip into a virtual environment
+//! under `target/`, once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use support::config::Config;
+use support::postgres::Postgres;
+use support::proxy::Howdah;
+use support::relay::{Fault, Relay};
+
+/// The Python of the virtual environment, which is made where it is not there.
+fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients-python");
+        let python = folder.join("bin/python");
+        let wanted = include_str!("clients/requirements.txt");
+        let marker = folder.join("installed.txt");
+        if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
+            return python;
+        }
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+        let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/requirements.txt");
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(requirements));
+        std::fs::write(marker, wanted).unwrap();
+        python
+    })
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}:\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What a program prints when it is given this port, and whether it ended well.
+fn printed(program: &str, port: u16) -> (String, bool) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(program);
+    let output = Command::new(python())
+        .args(["-B", "-W", "ignore"])
+        .arg(script)
+        .arg(port.to_string())
+        .env_remove("PGPASSWORD")
+        .output()
+        .unwrap();
+    let complained = String::from_utf8_lossy(&output.stderr);
+    let tail: Vec<&str> = complained.lines().rev().take(12).collect();
+    let tail: Vec<&str> = tail.into_iter().rev().collect();
+    let well = output.status.success();
+    // What libraries log on the side depends on timing; it is shown where the program failed.
+    let tail = if well { String::new() } else { tail.join("\n") };
+    (format!("{}{tail}", String::from_utf8_lossy(&output.stdout)), well)
+}
+
+/// A server of its own, since programs make and drop tables; three server connections for Howdah.
+fn prints_the_same(program: &str) {
+    let postgres = Postgres::start();
+    postgres.app().run(include_str!("corpus/fixture.sql"));
+    let (expected, well) = printed(program, postgres.port);
+    assert!(well && expected.lines().count() > 10, "{program} fails on plain Postgres:\n{expected}");
+    let howdah = Howdah::start(&Config::new(&[postgres.port]).pool("size", 3));
+    let (found, _) = printed(program, howdah.port);
+    for (number, (left, right)) in expected.lines().zip(found.lines()).enumerate() {
+        assert_eq!(left, right, "line {} of {program}; all of it:\n{found}", number + 1);
+    }
+    assert_eq!(expected, found);
+}
+
+#[test]
+fn psycopg_3() {
+    prints_the_same("psycopg3.py");
+}
+
+#[test]
+fn asyncpg() {
+    prints_the_same("asyncpg_program.py");
+}
+
+#[test]
+fn sqlalchemy() {
+    prints_the_same("sqlalchemy_program.py");
+}
+
+#[test]
+fn django_with_migrations() {
+    prints_the_same("django_program.py");
+}
+
+#[test]
+fn a_planted_difference_is_seen() {
+    let postgres = Postgres::start();
+    postgres.app().run(include_str!("corpus/fixture.sql"));
+    let expected = printed("psycopg3.py", postgres.port);
+    assert_eq!(expected, printed("psycopg3.py", Relay::start(postgres.port, Fault::None).port));
+    assert_ne!(expected, printed("psycopg3.py", Relay::start(postgres.port, Fault::FlipBit(b'D')).port));
+}

@@ -1,0 +1,111 @@
+//! Prepared statements, portals and cursors of one client do not exist for another.
+
+use super::*;
+
+case! { protocol_statements_of_one_name, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    a.ask(&[parse("p", "select 'of a'", &[]), sync()].concat()).ok();
+    b.ask(&[parse("p", "select 'of b'", &[]), sync()].concat()).ok();
+    let run = [bind("", "p", &[], &[], &[]), execute("", 0), sync()].concat();
+    for _ in 0..2 {
+        assert_eq!(a.ask(&run).ok().value(), "of a");
+        assert_eq!(b.ask(&run).ok().value(), "of b");
+    }
+    b.ask(&[named(b'C', b'S', "p"), sync()].concat()).ok();
+    assert_eq!(b.ask(&run).sqlstate().unwrap(), "26000");
+    assert_eq!(a.ask(&run).ok().value(), "of a");
+    assert_eq!(place.client().ask(&run).sqlstate().unwrap(), "26000");
+}}
+
+case! { protocol_statements_of_one_text, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    let prepare = |name: &str| [parse(name, "select $1::int + 1", &[]), sync()].concat();
+    a.ask(&prepare("mine")).ok();
+    b.ask(&prepare("yours")).ok();
+    b.ask(&[named(b'C', b'S', "yours"), sync()].concat()).ok();
+    let run = |name: &str| [bind("", name, &[], &[Some(b"4")], &[]), execute("", 0), sync()].concat();
+    assert_eq!(a.ask(&run("mine")).ok().value(), "5");
+    assert_eq!(b.ask(&run("mine")).sqlstate().unwrap(), "26000");
+}}
+
+case! { many_statements_of_two_clients, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    for number in 0..200 {
+        let prepare = |who: &str| [parse(&format!("s{number}"), &format!("select '{who}{number}'"), &[]), sync()].concat();
+        a.ask(&prepare("a")).ok();
+        b.ask(&prepare("b")).ok();
+    }
+    for number in (0..200).step_by(7) {
+        let run = [bind("", &format!("s{number}"), &[], &[], &[]), execute("", 0), sync()].concat();
+        assert_eq!(a.ask(&run).ok().value(), format!("a{number}"));
+        assert_eq!(b.ask(&run).ok().value(), format!("b{number}"));
+    }
+}}
+
+case! { sql_statements_of_one_name, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    a.run("prepare p as select 'of a'");
+    assert_eq!(b.query("execute p").sqlstate().unwrap(), "26000");
+    b.run("prepare p as select 'of b'");
+    for _ in 0..2 {
+        assert_eq!(a.value("execute p"), "of a");
+        assert_eq!(b.value("execute p"), "of b");
+    }
+    b.run("deallocate p");
+    assert_eq!(b.query("execute p").sqlstate().unwrap(), "26000");
+    assert_eq!(a.value("execute p"), "of a");
+    a.run("deallocate all");
+    b.run("prepare p as select 'again'");
+    assert_eq!(a.query("execute p").sqlstate().unwrap(), "26000");
+}}
+
+case! { deallocate_all_is_ones_own, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    for client in [&mut a, &mut b] {
+        client.ask(&[parse("p", "select 1", &[]), sync()].concat()).ok();
+        client.run("prepare q as select 2");
+    }
+    a.run("deallocate all");
+    assert_eq!(b.ask(&[bind("", "p", &[], &[], &[]), execute("", 0), sync()].concat()).ok().value(), "1");
+    assert_eq!(b.value("execute q"), "2");
+    assert_eq!(a.query("execute q").sqlstate().unwrap(), "26000");
+    assert_eq!(a.ask(&[bind("", "p", &[], &[], &[]), sync()].concat()).sqlstate().unwrap(), "26000");
+}}
+
+case! { the_view_of_prepared_statements, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    let sql = "select name from pg_prepared_statements order by name";
+    a.ask(&[parse("of_a", "select 1", &[]), sync()].concat()).ok();
+    a.run("prepare of_a2 as select 2");
+    b.run("prepare of_b as select 3");
+    assert_eq!(b.run(sql).column(), ["of_b"]);
+    assert_eq!(a.run(sql).column(), ["of_a", "of_a2"]);
+}}
+
+case! { unnamed_statements, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    a.ask(&[parse("", "select 'of a'", &[]), sync()].concat()).ok();
+    let run = [bind("", "", &[], &[], &[]), execute("", 0), sync()].concat();
+    assert_eq!(b.ask(&run).sqlstate().unwrap(), "26000");
+    b.ask(&[parse("", "select 'of b'", &[]), sync()].concat()).ok();
+    assert_eq!(a.ask(&run).ok().value(), "of a");
+    assert_eq!(b.ask(&run).ok().value(), "of b");
+}}
+
+case! { portals_end_with_their_transaction, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    a.run("begin");
+    let open = [parse("", "select id from item order by id", &[]), bind("held", "", &[], &[], &[]), execute("held", 2), sync()];
+    assert_eq!(a.ask(&open.concat()).ok().column(), ["1", "2"]);
+    a.run("commit");
+    for name in ["held", ""] {
+        assert_eq!(b.ask(&[execute(name, 0), sync()].concat()).sqlstate().unwrap(), "34000");
+    }
+}}
+
+case! { cursors_end_with_their_transaction, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    a.run("begin; declare c cursor for select id from item; commit");
+    assert_eq!(b.query("fetch c").sqlstate().unwrap(), "34000");
+    assert_eq!(b.value("select count(*) from pg_cursors"), "0");
+}}
