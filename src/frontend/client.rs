@@ -308,20 +308,17 @@ impl Client {
                     self.consumed = self.input.len();
                     return Ok(());
                 }
+                _ if self.untold.is_some() && asks(tag) && !self.session.is_skipping() => {
+                    let error = self.untold.take().filter(|_| !self.is_rollback(frame.clone()));
+                    let Some(error) = error else { continue };
+                    self.tell_failure(tag, &error)?;
+                }
                 _ if self.routed.is_some() => {
                     let Some(end) = self.route(tag, frame.clone()).await? else { break };
                     self.consumed = end;
                     continue;
                 }
                 _ if self.answers_alone(tag)? => {}
-                _ if self.untold.is_some() => {
-                    let error = self.untold.take().filter(|_| !self.is_rollback(frame.clone()));
-                    if let Some(error) = error {
-                        self.tell_failure(tag, &error)?;
-                    } else {
-                        continue;
-                    }
-                }
                 _ => {
                     if !self.ensure_server(tag).await? {
                         self.consumed = frame.end;
@@ -815,6 +812,14 @@ pub(super) enum Checkout {
     Done(Result<Lease, CheckoutError>),
     /// The client asked to cancel its statement.
     Cancelled,
+}
+
+/// Whether a message asks for something that a failed block refuses.
+fn asks(tag: u8) -> bool {
+    !matches!(
+        tag,
+        frontend::SYNC | frontend::FLUSH | frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL
+    )
 }
 
 /// What the client waits for when the server is lost.

@@ -1,16 +1,19 @@
 //! The gate in front of a pool: at most `size` users, first come first served within a thread.
 //!
 //! A permit that is given back goes to the longest waiting client of the same thread, unless a client
-//! of another thread has been overtaken [`OVERTAKE_MAX`] times: staying on one thread is cheaper than
-//! strict order, and the bound keeps it fair.
+//! of another thread has been overtaken [`OVERTAKE_MAX`] times, or has waited for [`OVERTAKE_TIME`]:
+//! staying on one thread is cheaper than strict order, and the bounds keep it fair.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// How many later arrivals may pass a waiting client of another thread.
 const OVERTAKE_MAX: u64 = 64;
+
+/// For how long later arrivals may pass a waiting client of another thread.
+const OVERTAKE_TIME: Duration = Duration::from_millis(10);
 
 /// See the module.
 #[derive(Debug)]
@@ -115,13 +118,6 @@ impl Gate {
         state.admit_free();
     }
 
-    /// Changes the size; users beyond a smaller one leave as they finish.
-    pub(super) fn resize(&self, size: u32) {
-        let mut state = self.lock();
-        state.size = size;
-        state.admit_free();
-    }
-
     pub(super) fn snapshot(&self) -> GateSnapshot {
         let state = self.lock();
         GateSnapshot {
@@ -156,6 +152,11 @@ impl State {
         }
     }
 
+    fn has_waited_long(&self, lane: usize) -> bool {
+        let oldest = self.lanes.get(lane).and_then(VecDeque::front);
+        oldest.is_some_and(|waiter| waiter.since.elapsed() >= OVERTAKE_TIME)
+    }
+
     /// Lets the next waiter in; whether there was one.
     fn admit_next(&mut self, own: usize) -> bool {
         loop {
@@ -164,7 +165,12 @@ impl State {
             let oldest = (0..self.lanes.len()).filter_map(|lane| Some((head(lane)?, lane))).min();
             let Some((oldest_ticket, oldest_lane)) = oldest else { return false };
             let lane = match head(own) {
-                Some(ticket) if ticket < oldest_ticket + OVERTAKE_MAX => own,
+                Some(ticket) if ticket == oldest_ticket => own,
+                Some(ticket)
+                    if ticket < oldest_ticket + OVERTAKE_MAX && !self.has_waited_long(oldest_lane) =>
+                {
+                    own
+                }
                 _ => oldest_lane,
             };
             let Some(waiter) = self.lanes.get_mut(lane).and_then(VecDeque::pop_front) else { return false };
@@ -220,6 +226,18 @@ mod tests {
             assert!(passed <= OVERTAKE_MAX);
         }
         assert!(passed > 0);
+    }
+
+    #[test]
+    fn a_waiter_of_another_thread_that_has_waited_long_is_overtaken_no_more() {
+        let gate = Gate::new(1);
+        assert!(matches!(gate.enter(0, 100), Entry::Admitted));
+        let mut other = wait(&gate, 1);
+        let mut own = wait(&gate, 0);
+        std::thread::sleep(OVERTAKE_TIME);
+        gate.leave(0);
+        assert!(other.try_recv().is_ok());
+        assert!(own.try_recv().is_err());
     }
 
     #[test]

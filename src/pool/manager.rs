@@ -27,7 +27,7 @@ pub struct Manager {
     target: Target,
     login: Login,
     shared: Arc<Shared>,
-    size: AtomicU32,
+    size: u32,
     open: Arc<AtomicU32>,
     closed: Arc<Notify>,
     generation: AtomicU64,
@@ -44,7 +44,7 @@ impl Manager {
             target,
             login,
             shared,
-            size: AtomicU32::new(size),
+            size,
             open: Arc::default(),
             closed: Arc::default(),
             generation: AtomicU64::new(0),
@@ -91,11 +91,7 @@ impl Manager {
     }
 
     pub(super) fn size(&self) -> u32 {
-        self.size.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_size(&self, size: u32) {
-        self.size.store(size, Ordering::Relaxed);
+        self.size
     }
 
     pub(super) fn closed(&self) -> &Notify {
