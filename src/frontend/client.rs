@@ -308,20 +308,17 @@ impl Client {
                     self.consumed = self.input.len();
                     return Ok(());
                 }
+                _ if self.untold.is_some() && asks(tag) && !self.session.is_skipping() => {
+                    let error = self.untold.take().filter(|_| !self.is_rollback(frame.clone()));
+                    let Some(error) = error else { continue };
+                    self.tell_failure(tag, &error)?;
+                }
                 _ if self.routed.is_some() => {
                     let Some(end) = self.route(tag, frame.clone()).await? else { break };
                     self.consumed = end;
                     continue;
                 }
                 _ if self.answers_alone(tag)? => {}
-                _ if self.untold.is_some() => {
-                    let error = self.untold.take().filter(|_| !self.is_rollback(frame.clone()));
-                    if let Some(error) = error {
-                        self.tell_failure(tag, &error)?;
-                    } else {
-                        continue;
-                    }
-                }
                 _ => {
                     if !self.ensure_server(tag).await? {
                         self.consumed = frame.end;
@@ -491,10 +488,8 @@ impl Client {
     /// an error instead.
     async fn ensure_server(&mut self, tag: u8) -> Result<bool, End> {
         let attached = self.lease.is_none();
-        if attached {
-            if let Err(error) = self.attach(ShardId(0)).await? {
-                return self.tell_failure(tag, &error).map(|()| false);
-            }
+        if attached && let Err(error) = self.attach(ShardId(0)).await? {
+            return self.tell_failure(tag, &error).map(|()| false);
         }
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
             return Ok(false);
@@ -510,16 +505,14 @@ impl Client {
                 }
                 return self.tell_failure(tag, &error).map(|()| false);
             }
+            self.tell_parameters();
         }
         if attached { self.finish_attach().await } else { Ok(true) }
     }
 
     /// After the settings are right: tells the client what changed, and restores a failed block.
     async fn finish_attach(&mut self) -> Result<bool, End> {
-        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
-            return Ok(false);
-        };
-        self.session.tell_parameters(&connection.state, &mut self.out);
+        self.tell_parameters();
         if self.session.status() == TransactionStatus::Failed {
             // The block was lost with its server: its successor gets a failed one, so that everything
             // up to ROLLBACK is answered as Postgres answers it.
@@ -527,6 +520,12 @@ impl Client {
             let _expected_to_fail = self.run_own(b"howdah_transaction_lost").await?;
         }
         Ok(true)
+    }
+
+    fn tell_parameters(&mut self) {
+        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            self.session.tell_parameters(&connection.state, &mut self.out);
+        }
     }
 
     /// Notes for cancel requests which server runs the client's statements now.
@@ -811,6 +810,14 @@ pub(super) enum Checkout {
     Done(Result<Lease, CheckoutError>),
     /// The client asked to cancel its statement.
     Cancelled,
+}
+
+/// Whether a message asks for something that a failed block refuses.
+fn asks(tag: u8) -> bool {
+    !matches!(
+        tag,
+        frontend::SYNC | frontend::FLUSH | frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL
+    )
 }
 
 /// What the client waits for when the server is lost.

@@ -136,8 +136,8 @@ impl ServerPool {
     /// Connections open now are not used for another transaction.
     pub fn close_all(&self) {
         self.manager.retire_all();
-        for lane in self.built_lanes() {
-            self.sweep_lane(lane);
+        for index in 0..self.lanes.len() {
+            self.sweep_lane(index);
         }
     }
 
@@ -281,29 +281,32 @@ impl ServerPool {
     /// The current thread's part of the upkeep, to be done every second or so: closes what is dead, idle
     /// for too long or of an old generation; opens the minimum of idle connections.
     pub fn keep_up(&self) {
-        if let Some(lane) = self.lanes.get(LANE.get()).and_then(OnceLock::get) {
-            self.sweep_lane(lane);
-        }
+        self.sweep_lane(LANE.get());
     }
 
-    fn sweep_lane(&self, lane: &Lane) {
-        let keep = self.options.min_idle;
+    fn sweep_lane(&self, index: usize) {
+        let Some(lane) = self.lanes.get(index).and_then(OnceLock::get) else { return };
+        let keep = if self.keeps_minimum.get() == Some(&index) { self.options.min_idle } else { 0 };
         let mut kept = Vec::new();
+        let mut ended = Vec::new();
         while let Some(mut slot) = pop(lane) {
             let Some(connection) = slot.as_deref_mut() else { continue };
             let position = u32::try_from(kept.len()).unwrap_or(u32::MAX);
             let idle_too_long = position >= keep
                 && self.options.idle_timeout.is_some_and(|limit| connection.idle_since.elapsed() >= limit);
-            if connection.is_stale() || idle_too_long {
+            if connection.is_stale() || idle_too_long || !self.manager.is_current(connection) {
                 connection.break_it();
-                continue;
+                ended.push(slot);
+            } else {
+                kept.push(slot);
             }
-            kept.push(slot);
         }
         // The most recently used one was first, and is to be first again.
         while let Some(slot) = kept.pop() {
             drop(slot);
         }
+        // After those: bb8 opens a new one for each that ends while fewer than the minimum are idle.
+        drop(ended);
     }
 }
 

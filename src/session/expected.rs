@@ -50,6 +50,8 @@ pub enum Audience {
 pub enum OnError {
     /// In its message, the server's name of a prepared statement becomes this one, the client's.
     Rename(Box<[u8]>),
+    /// Text was added to the client's: for each piece its place and its length, in characters.
+    Shift(Vec<(usize, usize)>),
     /// The message was sent only to make the transaction fail: this is the error to tell.
     Replace(Box<crate::error::SqlError>),
 }
@@ -78,7 +80,7 @@ impl Expected {
     /// Whether what the server says now is for the client.
     pub fn is_shown(&self) -> bool {
         self.audience == Audience::Client
-            && self.outcomes.as_ref().is_none_or(|outcomes| outcomes.done < outcomes.visible)
+            && self.outcomes.as_ref().is_none_or(|outcomes| !outcomes.hidden.contains(&outcomes.done))
     }
 
     /// A message of Howdah's own.
@@ -94,6 +96,6 @@ pub struct Outcomes {
     pub list: Vec<Outcome>,
     /// How many have completed.
     pub done: usize,
-    /// Statements from this one on were appended by Howdah: their CommandComplete is not told.
-    pub visible: usize,
+    /// Which statements Howdah added: their CommandComplete is not told.
+    pub hidden: Vec<usize>,
 }

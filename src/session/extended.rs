@@ -4,6 +4,7 @@ use super::describe;
 use super::expected::{Audience, Expected, Kind, OnError, Outcomes};
 use super::outcome::Outcome;
 use super::server_state::ServerState;
+use super::settings::Change;
 use super::simple::blocks_refused;
 use super::statements::{MISSING, Origin, Statement, Undo};
 use super::{Pooling, Session, Tools};
@@ -265,11 +266,30 @@ impl Session {
         }
         let mut entry = Expected::client(Kind::Execute);
         if !matches!(statement.outcome, Outcome::Nothing) {
-            entry.outcomes =
-                Some(Box::new(Outcomes { list: vec![statement.outcome.clone()], done: 0, visible: 1 }));
+            entry.outcomes = Some(Box::new(Outcomes {
+                list: vec![statement.outcome.clone()],
+                done: 0,
+                hidden: Vec::new(),
+            }));
         }
         server.expected.push_back(entry);
         to_server.extend_from_slice(frame);
+        // As one statement of several DISCARD ALL would be refused: there it is restored afterwards.
+        let outcome = match statement.outcome {
+            Outcome::DiscardAll => Outcome::Settings(vec![Change::ResetAll { identity: true }]),
+            ref other => other.clone(),
+        };
+        for (change, replay) in self.restored_after(&outcome) {
+            // Two statements in one value (a DateStyle in parts) are restored after the Sync.
+            if !replay.contains(&b';') {
+                run_utility(&replay, b"", server, to_server);
+                let executed = server.expected.iter_mut().rev().find(|entry| entry.kind == Kind::Execute);
+                if let Some(entry) = executed {
+                    let list = vec![Outcome::Settings(vec![change])];
+                    entry.outcomes = Some(Box::new(Outcomes { list, done: 0, hidden: Vec::new() }));
+                }
+            }
+        }
     }
 
     pub(super) fn close(&mut self, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
