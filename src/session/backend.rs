@@ -390,6 +390,10 @@ impl Session {
                 server.unnamed = id;
             }
             Undo::Prepared(id) => server.prepared.remove(id),
+            Undo::Closed { id, name } => server.prepared.insert(id, &name),
+            Undo::NamedClosed { id, name } => {
+                server.named.insert(name, id);
+            }
             Undo::Named(name) => {
                 server.named.remove(&name);
             }

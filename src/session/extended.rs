@@ -139,7 +139,7 @@ impl Session {
         }
         if known {
             // In a failed transaction Postgres answers by what the statement is: let it.
-            own(server, Kind::Close);
+            own_undone(server, Kind::Close, Undo::Closed { id, name: statement.server_name.clone() });
             write::close(to_server, b'S', &statement.server_name);
         }
         make_room(server, tools, to_server);
@@ -317,6 +317,8 @@ impl Session {
         match removed {
             Some(statement) if server.named.get(name) == Some(&statement.id) => {
                 server.named.remove(name);
+                own_undone(server, Kind::Close, Undo::NamedClosed { id: statement.id, name: name.into() });
+                write::close(to_server, b'S', name);
                 let undo = Undo::Statement { name: name.into(), before: Some(statement), prepared: None };
                 push(server, Kind::Close, Some(undo), None);
                 to_server.extend_from_slice(frame);
@@ -401,9 +403,9 @@ impl Session {
         if wanted.as_ref().map(|statement| statement.id) == there {
             return;
         }
-        if there.is_some() {
+        if let Some(id) = there {
             server.named.remove(name);
-            own(server, Kind::Close);
+            own_undone(server, Kind::Close, Undo::NamedClosed { id, name: name.into() });
             write::close(to_server, b'S', name);
         }
         if let Some(statement) = wanted {
@@ -446,6 +448,9 @@ impl Session {
 
 /// Runs a utility statement by messages of its own names, which fit between any others.
 pub(super) fn run_utility(sql: &[u8], name: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
+    // One that failed was not closed.
+    own(server, Kind::Close);
+    write::close(to_server, b'S', TEMPORARY);
     own_named(server, Kind::Parse, name);
     write::parse(to_server, TEMPORARY, sql, &[0, 0]);
     own(server, Kind::Bind);
@@ -489,17 +494,23 @@ fn own(server: &mut ServerState, kind: Kind) {
 }
 
 fn own_named(server: &mut ServerState, kind: Kind, name: &[u8]) {
-    let mut entry = Expected::own(kind);
-    if !name.is_empty() {
-        entry.undo = Some(Box::new(Undo::Named(name.into())));
+    if name.is_empty() {
+        own(server, kind);
+    } else {
+        own_undone(server, kind, Undo::Named(name.into()));
     }
+}
+
+fn own_undone(server: &mut ServerState, kind: Kind, undo: Undo) {
+    let mut entry = Expected::own(kind);
+    entry.undo = Some(Box::new(undo));
     server.expected.push_back(entry);
 }
 
 fn make_room(server: &mut ServerState, tools: &Tools<'_>, to_server: &mut Vec<u8>) {
-    while let Some(name) = server.prepared.evict(tools.prepared_statements_max) {
-        own(server, Kind::Close);
+    while let Some((id, name)) = server.prepared.evict(tools.prepared_statements_max) {
         write::close(to_server, b'S', &name);
+        own_undone(server, Kind::Close, Undo::Closed { id, name });
     }
 }
 

@@ -102,6 +102,20 @@ pub enum Undo {
     Prepared(u64),
     /// Only the server's knowledge: a statement under a name of a client's is not there after all.
     Named(Box<[u8]>),
+    /// Only the server's knowledge: the statement that was to be closed is there still.
+    Closed {
+        /// Its id.
+        id: u64,
+        /// Its name on the server.
+        name: Box<[u8]>,
+    },
+    /// Likewise of a statement under a name of a client's.
+    NamedClosed {
+        /// Its id.
+        id: u64,
+        /// Its name.
+        name: Box<[u8]>,
+    },
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -236,11 +250,11 @@ impl PreparedSet {
     }
 
     /// Takes out the least recently used one, when there are more than `max`: its name is to be closed.
-    pub fn evict(&mut self, max: usize) -> Option<Box<[u8]>> {
+    pub fn evict(&mut self, max: usize) -> Option<(u64, Box<[u8]>)> {
         if self.used.len() <= max.max(8) {
             return None;
         }
         let oldest = self.used.iter().min_by_key(|(_, (used, _))| *used).map(|(id, _)| *id)?;
-        self.used.remove(&oldest).map(|(_, name)| name)
+        self.used.remove(&oldest).map(|(_, name)| (oldest, name))
     }
 }
