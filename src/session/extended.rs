@@ -13,8 +13,8 @@ use crate::protocol::read::Reader;
 use crate::protocol::{TransactionStatus, frontend, write};
 use crate::sql::Effects;
 use crate::sql::scan::scan;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Name of statements and portals that Howdah makes for a moment.
 const TEMPORARY: &[u8] = b"__howdah_tmp";
@@ -147,6 +147,7 @@ impl Session {
         let undo = Undo::Statement { name: name.into(), before, prepared: Some(id) };
         push(server, Kind::Parse, Some(undo), None);
         write::parse(to_server, &statement.server_name, &statement.sql, &statement.tail);
+        ask_columns(&statement, server, to_server);
     }
 
     /// The name is taken: Postgres is to say so, after what else it has to say of the statement.
@@ -387,6 +388,7 @@ impl Session {
         entry.undo = Some(Box::new(Undo::Prepared(statement.id)));
         server.expected.push_back(entry);
         write::parse(to_server, &statement.server_name, &statement.sql, &statement.tail);
+        ask_columns(statement, server, to_server);
     }
 
     /// Makes `name`, as SQL says it, mean on the server what it means to the client: its statement of
@@ -466,6 +468,15 @@ pub(super) fn run_utility(sql: &[u8], name: &[u8], server: &mut ServerState, to_
     write::close(to_server, b'S', TEMPORARY);
 }
 
+/// After a Parse: has the server say what columns the statement gives.
+fn ask_columns(statement: &Arc<Statement>, server: &mut ServerState, to_server: &mut Vec<u8>) {
+    server.expected.push_back(Expected {
+        columns_of: Some(Arc::clone(statement)),
+        ..Expected::own(Kind::DescribeStatement)
+    });
+    write::describe(to_server, b'S', &statement.server_name);
+}
+
 fn write_bind(out: &mut Vec<u8>, portal: &[u8], statement: &[u8], rest: &[u8]) {
     write::message(out, frontend::BIND, |b| {
         write::cstr(b, portal);
@@ -486,6 +497,7 @@ fn push(server: &mut ServerState, kind: Kind, undo: Option<Undo>, on_error: Opti
         outcomes: None,
         undo: undo.map(Box::new),
         on_error,
+        columns_of: None,
     });
 }
 
@@ -527,6 +539,7 @@ fn make(id: u64, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> State
         refers_to: Vec::new(),
         traits: super::statements::Traits::default(),
         is_proven: AtomicBool::new(false),
+        columns: OnceLock::new(),
     };
     // More than one statement is an error in the extended protocol; the first is all there can be.
     let first = tools.scanned.iter().next();

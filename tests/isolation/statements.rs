@@ -163,3 +163,24 @@ case! { a_sql_statement_whose_table_is_gone, |place| {
     assert_eq!(a.value("execute after_all"), "works");
     assert_eq!(b.value("execute of_gone"), "of b");
 }}
+
+#[test]
+fn a_statement_whose_columns_changed_is_an_error_on_another_connection_too() {
+    let howdah = Howdah::start(&Config::new(&[Postgres::shared().port]).pool("size", 1));
+    let (mut a, mut b) = (howdah.app(), howdah.app());
+    let table = format!("moved_{}", howdah.port);
+    b.run(&format!("create table {table} (x int); insert into {table} values (1)"));
+    a.ask(&[parse("old", &format!("select * from {table}"), &[]), sync()].concat()).ok();
+    a.ask(&[parse("same", &format!("select x from {table}"), &[]), sync()].concat()).ok();
+    let run = |name: &str| [bind("", name, &[], &[], &[]), execute("", 0), sync()].concat();
+    assert_eq!(a.ask(&run("old")).ok().value(), "1");
+    let pid = b.server_pid();
+    b.run(&format!("alter table {table} add column y int default 2"));
+    Postgres::shared().session("postgres", "app").run(&format!("select pg_terminate_backend({pid})"));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_ne!(b.server_pid(), pid);
+    assert_eq!(a.ask(&run("same")).ok().value(), "1");
+    let reply = a.ask(&run("old"));
+    assert!(reply.sqlstate().is_some() && !reply.shape().contains('D'), "{reply:?}");
+    assert_eq!(a.ask(&run("same")).ok().value(), "1");
+}
