@@ -488,10 +488,8 @@ impl Client {
     /// an error instead.
     async fn ensure_server(&mut self, tag: u8) -> Result<bool, End> {
         let attached = self.lease.is_none();
-        if attached {
-            if let Err(error) = self.attach(ShardId(0)).await? {
-                return self.tell_failure(tag, &error).map(|()| false);
-            }
+        if attached && let Err(error) = self.attach(ShardId(0)).await? {
+            return self.tell_failure(tag, &error).map(|()| false);
         }
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
             return Ok(false);

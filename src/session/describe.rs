@@ -138,10 +138,8 @@ fn by_kind(text: &[u8], statement: &ScannedStatement, scs: bool, described: &mut
             by_prepared(text, statement.kind, scs, described);
         }
         Kind::Listen => described.pins.insert(Pins::LISTEN),
-        Kind::Unlisten => {
-            if text.trim_ascii_end().ends_with(b"*") {
-                described.outcome = Outcome::Unpin(Pins::LISTEN);
-            }
+        Kind::Unlisten if text.trim_ascii_end().ends_with(b"*") => {
+            described.outcome = Outcome::Unpin(Pins::LISTEN);
         }
         Kind::Do | Kind::Call => {
             described.traits.advances_sequence = true;
