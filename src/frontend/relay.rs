@@ -84,7 +84,9 @@ impl Client {
             }
             let mut progress = false;
             if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
-                if !connection.out.is_empty() && matches!(connection.poll_flush(cx), Poll::Ready(Err(_))) {
+                if !connection.out.is_empty()
+                    && let Poll::Ready(Err(_)) = connection.poll_flush(cx)
+                {
                     // What it said before it went may still be there to read.
                     connection.out.clear();
                     connection.sent = 0;

@@ -10,8 +10,8 @@ use super::{Session, Shared};
 use crate::error::SqlError;
 use crate::protocol::{TransactionStatus, backend, read, write};
 use crate::sql::encoding::is_scannable;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What to do with a server message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,15 @@ impl Session {
             backend::CLOSE_COMPLETE => pop(server, &[Kind::Close]),
             backend::PORTAL_SUSPENDED => pop(server, &[Kind::Execute]),
             backend::ROW_DESCRIPTION | backend::NO_DATA => match front(server)?.kind {
+                Kind::DescribeStatement
+                    if front(server)?
+                        .columns_of
+                        .as_ref()
+                        .is_some_and(|statement| !statement.has_columns(columns(body))) =>
+                {
+                    // Its client decodes rows by the columns that it was told of before.
+                    Err(OutOfStep { tag })
+                }
                 Kind::DescribePortal | Kind::DescribeStatement => {
                     pop(server, &[Kind::DescribePortal, Kind::DescribeStatement])
                 }
@@ -227,6 +236,7 @@ impl Session {
                     refers_to: Vec::new(),
                     traits: Traits::default(),
                     is_proven: AtomicBool::new(false),
+                    columns: OnceLock::new(),
                 });
                 server.named.insert(name.clone(), id);
                 self.names().statements.insert(name, statement);
@@ -390,6 +400,10 @@ impl Session {
                 server.unnamed = id;
             }
             Undo::Prepared(id) => server.prepared.remove(id),
+            Undo::Closed { id, name } => server.prepared.insert(id, &name),
+            Undo::NamedClosed { id, name } => {
+                server.named.insert(name, id);
+            }
             Undo::Named(name) => {
                 server.named.remove(&name);
             }
@@ -430,6 +444,20 @@ impl Expected {
     fn verdict(&self) -> Verdict {
         if self.is_shown() { Verdict::Forward } else { Verdict::Swallow }
     }
+}
+
+/// What Postgres compares of a result's columns: names, types, lengths and modifiers.
+fn columns(body: &[u8]) -> Box<[u8]> {
+    let mut reader = read::Reader::new(body);
+    let mut columns = Vec::new();
+    let _count = reader.i16();
+    while let Ok(name) = reader.cstr() {
+        let Ok(rest) = reader.bytes(18) else { break };
+        columns.extend_from_slice(name);
+        columns.push(0);
+        columns.extend_from_slice(rest.get(6..16).unwrap_or_default());
+    }
+    columns.into()
 }
 
 fn front(server: &ServerState) -> Result<&Expected, OutOfStep> {

@@ -4,7 +4,8 @@
 //! Howdah answers itself stand in the same queue, so that their answers come in their turn.
 
 use super::outcome::Outcome;
-use super::statements::Undo;
+use super::statements::{Statement, Undo};
+use std::sync::Arc;
 
 /// What an entry waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +70,21 @@ pub struct Expected {
     pub undo: Option<Box<Undo>>,
     /// What its error is turned into.
     pub on_error: Option<OnError>,
+    /// The statement whose columns the reply tells, to be compared.
+    pub columns_of: Option<Arc<Statement>>,
 }
 
 impl Expected {
     /// A client's message with nothing special about it.
     pub fn client(kind: Kind) -> Self {
-        Expected { kind, audience: Audience::Client, outcomes: None, undo: None, on_error: None }
+        Expected {
+            kind,
+            audience: Audience::Client,
+            outcomes: None,
+            undo: None,
+            on_error: None,
+            columns_of: None,
+        }
     }
 
     /// Whether what the server says now is for the client.

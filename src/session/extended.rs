@@ -13,8 +13,8 @@ use crate::protocol::read::Reader;
 use crate::protocol::{TransactionStatus, frontend, write};
 use crate::sql::Effects;
 use crate::sql::scan::scan;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Name of statements and portals that Howdah makes for a moment.
 const TEMPORARY: &[u8] = b"__howdah_tmp";
@@ -139,7 +139,7 @@ impl Session {
         }
         if known {
             // In a failed transaction Postgres answers by what the statement is: let it.
-            own(server, Kind::Close);
+            own_undone(server, Kind::Close, Undo::Closed { id, name: statement.server_name.clone() });
             write::close(to_server, b'S', &statement.server_name);
         }
         make_room(server, tools, to_server);
@@ -147,6 +147,7 @@ impl Session {
         let undo = Undo::Statement { name: name.into(), before, prepared: Some(id) };
         push(server, Kind::Parse, Some(undo), None);
         write::parse(to_server, &statement.server_name, &statement.sql, &statement.tail);
+        ask_columns(&statement, server, to_server);
     }
 
     /// The name is taken: Postgres is to say so, after what else it has to say of the statement.
@@ -317,6 +318,8 @@ impl Session {
         match removed {
             Some(statement) if server.named.get(name) == Some(&statement.id) => {
                 server.named.remove(name);
+                own_undone(server, Kind::Close, Undo::NamedClosed { id: statement.id, name: name.into() });
+                write::close(to_server, b'S', name);
                 let undo = Undo::Statement { name: name.into(), before: Some(statement), prepared: None };
                 push(server, Kind::Close, Some(undo), None);
                 to_server.extend_from_slice(frame);
@@ -385,6 +388,7 @@ impl Session {
         entry.undo = Some(Box::new(Undo::Prepared(statement.id)));
         server.expected.push_back(entry);
         write::parse(to_server, &statement.server_name, &statement.sql, &statement.tail);
+        ask_columns(statement, server, to_server);
     }
 
     /// Makes `name`, as SQL says it, mean on the server what it means to the client: its statement of
@@ -401,9 +405,9 @@ impl Session {
         if wanted.as_ref().map(|statement| statement.id) == there {
             return;
         }
-        if there.is_some() {
+        if let Some(id) = there {
             server.named.remove(name);
-            own(server, Kind::Close);
+            own_undone(server, Kind::Close, Undo::NamedClosed { id, name: name.into() });
             write::close(to_server, b'S', name);
         }
         if let Some(statement) = wanted {
@@ -446,6 +450,9 @@ impl Session {
 
 /// Runs a utility statement by messages of its own names, which fit between any others.
 pub(super) fn run_utility(sql: &[u8], name: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
+    // One that failed was not closed.
+    own(server, Kind::Close);
+    write::close(to_server, b'S', TEMPORARY);
     own_named(server, Kind::Parse, name);
     write::parse(to_server, TEMPORARY, sql, &[0, 0]);
     own(server, Kind::Bind);
@@ -459,6 +466,15 @@ pub(super) fn run_utility(sql: &[u8], name: &[u8], server: &mut ServerState, to_
     write::close(to_server, b'P', TEMPORARY);
     own(server, Kind::Close);
     write::close(to_server, b'S', TEMPORARY);
+}
+
+/// After a Parse: has the server say what columns the statement gives.
+fn ask_columns(statement: &Arc<Statement>, server: &mut ServerState, to_server: &mut Vec<u8>) {
+    server.expected.push_back(Expected {
+        columns_of: Some(Arc::clone(statement)),
+        ..Expected::own(Kind::DescribeStatement)
+    });
+    write::describe(to_server, b'S', &statement.server_name);
 }
 
 fn write_bind(out: &mut Vec<u8>, portal: &[u8], statement: &[u8], rest: &[u8]) {
@@ -481,6 +497,7 @@ fn push(server: &mut ServerState, kind: Kind, undo: Option<Undo>, on_error: Opti
         outcomes: None,
         undo: undo.map(Box::new),
         on_error,
+        columns_of: None,
     });
 }
 
@@ -489,17 +506,23 @@ fn own(server: &mut ServerState, kind: Kind) {
 }
 
 fn own_named(server: &mut ServerState, kind: Kind, name: &[u8]) {
-    let mut entry = Expected::own(kind);
-    if !name.is_empty() {
-        entry.undo = Some(Box::new(Undo::Named(name.into())));
+    if name.is_empty() {
+        own(server, kind);
+    } else {
+        own_undone(server, kind, Undo::Named(name.into()));
     }
+}
+
+fn own_undone(server: &mut ServerState, kind: Kind, undo: Undo) {
+    let mut entry = Expected::own(kind);
+    entry.undo = Some(Box::new(undo));
     server.expected.push_back(entry);
 }
 
 fn make_room(server: &mut ServerState, tools: &Tools<'_>, to_server: &mut Vec<u8>) {
-    while let Some(name) = server.prepared.evict(tools.prepared_statements_max) {
-        own(server, Kind::Close);
+    while let Some((id, name)) = server.prepared.evict(tools.prepared_statements_max) {
         write::close(to_server, b'S', &name);
+        own_undone(server, Kind::Close, Undo::Closed { id, name });
     }
 }
 
@@ -516,6 +539,7 @@ fn make(id: u64, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> State
         refers_to: Vec::new(),
         traits: super::statements::Traits::default(),
         is_proven: AtomicBool::new(false),
+        columns: OnceLock::new(),
     };
     // More than one statement is an error in the extended protocol; the first is all there can be.
     let first = tools.scanned.iter().next();
