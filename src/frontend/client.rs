@@ -384,9 +384,6 @@ impl Client {
 
     /// Passes on what is there of a CopyData message, before it is whole; whether anything was done.
     fn pass_copy_data(&mut self) -> bool {
-        if self.lease.is_none() {
-            return false;
-        }
         let large = self.limits().message_size_max;
         let rest = self.input.get(self.consumed..).unwrap_or_default();
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {

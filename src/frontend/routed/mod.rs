@@ -176,7 +176,10 @@ impl Client {
     /// Makes the settings of the connection in use the session's.
     async fn settle_settings(&mut self) -> Result<Result<(), SqlError>, End> {
         let sql = match self.lease.as_mut().and_then(|lease| lease.connection()) {
-            Some(connection) if connection.state.status != TransactionStatus::Failed => {
+            Some(connection)
+                if connection.state.is_between_messages()
+                    && connection.state.status != TransactionStatus::Failed =>
+            {
                 self.session.settings_to_apply(&connection.state)
             }
             _ => None,
