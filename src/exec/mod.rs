@@ -3,6 +3,6 @@
 
 mod router;
 
-pub(crate) use router::{Bindings, Literals};
+pub(crate) use router::{Bindings, Literals, Spanned};
 
-pub use router::{PlannedStatement, Router, RouterError};
+pub use router::{Memo, PlannedStatement, Router, RouterError};

@@ -7,10 +7,12 @@ use crate::error::SqlError;
 use crate::plan::{self, Context, Param, Planned, Schema, Values};
 use crate::rules::Rules;
 use crate::session::settings::Settings;
+use crate::sql::Statement;
 use crate::sql::settings::{SettingCommand, SettingValue, parse_set_config, parse_setting, quote_identifier};
-use crate::sql::template::{Template, template};
+use crate::sql::template::{Literal, LiteralKind, Template, template};
 use arc_swap::ArcSwapOption;
 use moka::sync::Cache;
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,6 +64,96 @@ pub struct PlannedStatement {
     pub types: Vec<u32>,
     /// The version of rules and catalog that it was planned against.
     pub version: u64,
+    /// The settings that it was planned under.
+    pub settings: Arc<Settings>,
+    /// What the lexer says of it, if it is one statement.
+    pub scanned: Option<Statement>,
+    /// The whole text that was parsed, of which `sql` is the statement.
+    pub source: Box<[u8]>,
+}
+
+/// The last simple query of a client, with its plan: the next one is most often the same but for numbers.
+#[derive(Clone, Debug)]
+pub struct Memo {
+    /// The plan.
+    pub planned: Arc<Planned>,
+    /// What the lexer says of it.
+    pub scanned: Statement,
+    sql: Vec<u8>,
+    literals: Vec<std::ops::Range<usize>>,
+    version: u64,
+    settings: Arc<Settings>,
+}
+
+impl Memo {
+    /// Of a query that is one statement whose lifted literals are all plain small integers; `None` for
+    /// others.
+    pub fn new(
+        sql: &[u8],
+        scanned: Statement,
+        lifted: &Template,
+        (planned, version): (Arc<Planned>, u64),
+        settings: &Arc<Settings>,
+    ) -> Option<Memo> {
+        let is_whole = scanned.start == 0 && sql.len() < 4096;
+        let is_small = |literal: &Literal| {
+            literal.kind == LiteralKind::Int4
+                && sql.get(literal.start..literal.end).is_some_and(|text| text.iter().all(u8::is_ascii_digit))
+        };
+        (is_whole && lifted.literals.iter().all(is_small)).then(|| Memo {
+            planned,
+            scanned,
+            sql: sql.to_vec(),
+            literals: lifted.literals.iter().map(|literal| literal.start..literal.end).collect(),
+            version,
+            settings: Arc::clone(settings),
+        })
+    }
+
+    /// The places of the literals of `sql`, where it is this query but for the numbers' digits.
+    ///
+    /// The bytes around the numbers are the same, and a number stays one of up to nine digits: so the
+    /// tokens are the same, and with them the template.
+    pub fn literals_of(&self, sql: &[u8], version: u64, settings: &Arc<Settings>) -> Option<Spans> {
+        if self.version != version || !Arc::ptr_eq(&self.settings, settings) {
+            return None;
+        }
+        let mut spans = Spans::new();
+        let (mut mine, mut theirs) = (0, 0);
+        for literal in &self.literals {
+            let between = self.sql.get(mine..literal.start)?;
+            let rest = sql.get(theirs..)?.strip_prefix(between)?;
+            theirs += between.len();
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if digits == 0 || digits > 9 {
+                return None;
+            }
+            spans.push(theirs..theirs + digits);
+            theirs += digits;
+            mine = literal.end;
+        }
+        (sql.get(theirs..)? == self.sql.get(mine..)?).then_some(spans)
+    }
+}
+
+/// Places of literals.
+pub type Spans = SmallVec<[std::ops::Range<usize>; 4]>;
+
+/// A query's literals by their places.
+#[derive(Debug)]
+pub(crate) struct Spanned<'a> {
+    pub(crate) sql: &'a [u8],
+    pub(crate) spans: &'a [std::ops::Range<usize>],
+}
+
+impl Values for Spanned<'_> {
+    fn literal(&self, index: usize) -> Option<&[u8]> {
+        self.sql.get(self.spans.get(index)?.clone())
+    }
+
+    fn param(&self, _number: usize) -> Option<Param<'_>> {
+        None
+    }
 }
 
 impl Router {
@@ -202,8 +294,8 @@ impl Values for Literals<'_> {
 #[derive(Debug)]
 pub(crate) struct Bindings<'a> {
     pub(crate) statement: &'a PlannedStatement,
-    pub(crate) formats: Vec<i16>,
-    pub(crate) values: Vec<Option<&'a [u8]>>,
+    pub(crate) formats: SmallVec<[i16; 8]>,
+    pub(crate) values: SmallVec<[Option<&'a [u8]>; 8]>,
 }
 
 impl Values for Bindings<'_> {

@@ -18,6 +18,7 @@ use crate::session::expected::Kind as Owed;
 use crate::session::{Session, Tools};
 use crate::sql::scan;
 use crate::sql::scan::Statement as Scanned;
+use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ type Frame = (u8, Range<usize>);
 /// A portal of the messages at hand, and its statement where that is known.
 type BoundPortal = (Box<[u8]>, Option<Arc<PlannedStatement>>);
 /// Formats and values of a Bind message.
-type BindValues<'a> = (Vec<i16>, Vec<Option<&'a [u8]>>);
+type BindValues<'a> = (SmallVec<[i16; 8]>, SmallVec<[Option<&'a [u8]>; 8]>);
 
 /// What a run of messages needs.
 #[derive(Debug, Default)]
@@ -108,7 +109,10 @@ impl Client {
         {
             return self.refuse_batch(&frames, error).await;
         }
-        let needs = match self.needs(&frames) {
+        let input = std::mem::take(&mut self.input);
+        let needs = self.needs(&input, &frames);
+        self.input = input;
+        let needs = match needs {
             Ok(needs) => needs,
             Err(error) if self.session.status() == TransactionStatus::Failed => {
                 // Postgres says first that the block has failed.
@@ -212,12 +216,12 @@ impl Client {
     }
 
     /// Plans what is parsed, and binds what is bound.
-    fn needs(&mut self, frames: &[Frame]) -> Result<Needs, SqlError> {
+    fn needs(&mut self, input: &[u8], frames: &[Frame]) -> Result<Needs, SqlError> {
         let mut needs = Needs::default();
         let mut portals: Vec<BoundPortal> = Vec::new();
         for (tag, frame) in frames {
-            let body = self.body(frame);
-            let mut reader = Reader::new(&body);
+            let body = input.get(frame.start + HEADER_LEN..frame.end).unwrap_or_default();
+            let mut reader = Reader::new(body);
             // Malformed ones go on to a server, which says how.
             match *tag {
                 frontend::PARSE => {
@@ -289,11 +293,23 @@ impl Client {
             // Postgres refuses a name that is taken, and the statement of that name stays.
             return Ok(Ok(()));
         }
+        if self.known_statement(name).is_some_and(|known| self.is_same(&known, sql, &types)) {
+            return Ok(Ok(()));
+        }
         let statement = self.plan_prepared(sql, types)?;
         if let Some(routed) = self.routed.as_deref_mut() {
             routed.statements.insert(name.into(), Arc::new(statement));
         }
         Ok(Ok(()))
+    }
+
+    /// Whether a Parse is of a statement that is planned already.
+    fn is_same(&self, known: &PlannedStatement, sql: &[u8], types: &[u32]) -> bool {
+        let version = self.routed.as_deref().map_or(0, |routed| routed.router.version());
+        known.version == version
+            && known.source.as_ref() == sql
+            && known.types == types
+            && Arc::ptr_eq(&known.settings, self.session.settings())
     }
 
     fn plan_prepared(&mut self, sql: &[u8], types: Vec<u32>) -> Result<PlannedStatement, SqlError> {
@@ -317,7 +333,16 @@ impl Client {
                 return Err(SqlError::clone(error));
             }
         }
-        Ok(PlannedStatement { planned, sql: text.into(), literals, types, version })
+        Ok(PlannedStatement {
+            planned,
+            sql: text.into(),
+            literals,
+            types,
+            version,
+            settings: Arc::clone(self.session.settings()),
+            scanned: first_statement(text, scs),
+            source: sql.into(),
+        })
     }
 
     fn aim_is_command(&mut self, one: &Scanned, text: &[u8], scs: bool) -> bool {
@@ -332,7 +357,7 @@ impl Client {
         needs: &mut Needs,
     ) -> Result<(), SqlError> {
         let scs = self.session.parameters().standard_conforming_strings();
-        let Some(scanned) = first_statement(&statement.sql, scs) else {
+        let Some(scanned) = statement.scanned else {
             needs.others = true;
             return Ok(());
         };
@@ -367,29 +392,30 @@ impl Client {
     /// The statement planned against the schema of now.
     fn replanned(&mut self, statement: &Arc<PlannedStatement>) -> Result<Arc<PlannedStatement>, SqlError> {
         let version = self.routed.as_deref().map_or(0, |routed| routed.router.version());
-        if statement.version == version {
+        if statement.version == version && Arc::ptr_eq(&statement.settings, self.session.settings()) {
             return Ok(Arc::clone(statement));
         }
-        self.plan_prepared(&statement.sql, statement.types.clone()).map(Arc::new)
+        self.plan_prepared(&statement.source, statement.types.clone()).map(Arc::new)
     }
 
     fn aim_prepared(
         &mut self,
         statement: &PlannedStatement,
         scanned: &Scanned,
-        reader: &mut Reader<'_>,
+        reader: &Reader<'_>,
         scs: bool,
     ) -> Result<Aimed, SqlError> {
-        let text = scanned.text(&statement.sql).to_vec();
+        let text = scanned.text(&statement.sql);
         let mut aimed = match &statement.planned.route {
             // Without a plan: what it is decides, and what is planned is bound below.
-            Route::Refused(_) => return self.aim(&text, scanned, scs),
-            _ => self.command_of(&text, scanned, scs)?,
+            Route::Refused(_) => return self.aim(text, scanned, scs),
+            _ => self.command_of(text, scanned, scs)?,
         };
         if aimed.command != Command::Plain || super::simple::is_session_command(scanned.kind) {
             return Ok(aimed);
         }
-        let Ok((formats, values)) = bind_values(reader) else { return Ok(aimed) };
+        let mut reader = *reader;
+        let Ok((formats, values)) = bind_values(&mut reader) else { return Ok(aimed) };
         let Some(router) = self.routed.as_deref().map(|routed| Arc::clone(&routed.router)) else {
             return Ok(aimed);
         };
@@ -629,11 +655,11 @@ fn several_targets() -> SqlError {
 
 /// The formats and values of a Bind message, behind its names.
 fn bind_values<'a>(reader: &mut Reader<'a>) -> Result<BindValues<'a>, Malformed> {
-    let mut formats = Vec::new();
+    let mut formats = SmallVec::new();
     for _ in 0..reader.i16()? {
         formats.push(reader.i16()?);
     }
-    let mut values = Vec::new();
+    let mut values = SmallVec::new();
     for _ in 0..reader.i16()? {
         let len = reader.i32()?;
         values.push(match usize::try_from(len) {

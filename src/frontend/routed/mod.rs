@@ -13,7 +13,7 @@ mod simple;
 use super::client::{Checkout, Client, End};
 use super::relay::Event;
 use crate::error::SqlError;
-use crate::exec::{PlannedStatement, Router};
+use crate::exec::{Memo, PlannedStatement, Router};
 use crate::ids::ShardId;
 use crate::pool::Lease;
 use crate::protocol::{TransactionStatus, frontend, write};
@@ -41,6 +41,7 @@ pub(super) struct Routed {
     /// Where portals of the open block are.
     portals: HashMap<Box<[u8]>, ShardId>,
     lifted: Template,
+    memo: Option<Memo>,
 }
 
 impl Routed {
@@ -53,6 +54,7 @@ impl Routed {
             statements: HashMap::new(),
             portals: HashMap::new(),
             lifted: Template::default(),
+            memo: None,
         }
     }
 

@@ -4,7 +4,7 @@ use super::super::client::{Client, End};
 use super::super::relay::{Event, with_scratch};
 use super::block::{Command, command};
 use crate::error::SqlError;
-use crate::exec::Literals;
+use crate::exec::{Literals, Memo, Spanned};
 use crate::ids::ShardId;
 use crate::plan::{Bound, Planned, Scatter, Values, bind, explain};
 use crate::protocol::frame::HEADER_LEN;
@@ -45,6 +45,14 @@ impl Client {
     pub(super) async fn routed_query(&mut self, frame: Range<usize>) -> Result<(), End> {
         if let Err(error) = self.ensure_catalog().await? {
             return self.tell_failure(frontend::QUERY, &error);
+        }
+        if self.session.status() != TransactionStatus::Failed
+            && let Some(mut one) = self.aim_by_memo(&frame)
+        {
+            return match one {
+                Ok(ref mut one) => self.run_one(frame, b"", one).await,
+                Err(error) => self.refuse(frontend::QUERY, &error).await,
+            };
         }
         let body = self.input.get(frame.start + HEADER_LEN..frame.end).unwrap_or_default();
         let end = memchr::memchr(0, body).unwrap_or(body.len());
@@ -93,6 +101,24 @@ impl Client {
                 Err(error) => self.refuse(frontend::QUERY, &error).await,
             },
         }
+    }
+
+    /// The query's aim, where it is the last one but for numbers.
+    fn aim_by_memo(&self, frame: &Range<usize>) -> Option<Result<Aimed, SqlError>> {
+        let routed = self.routed.as_deref()?;
+        let memo = routed.memo.as_ref()?;
+        let body = self.input.get(frame.start + HEADER_LEN..frame.end)?;
+        let sql = body.split_last().filter(|(last, _)| **last == 0).map(|(_, sql)| sql)?;
+        let spans = memo.literals_of(sql, routed.router.version(), self.session.settings())?;
+        let values = Spanned { sql, spans: &spans };
+        let target = target_of(&memo.planned, &values, routed.router.rules());
+        Some(target.map(|target| Aimed {
+            target,
+            command: Command::Plain,
+            modes: Modes::default(),
+            writes: writes(&memo.scanned),
+            is_local_setting: false,
+        }))
     }
 
     fn current_or_home(&mut self) -> Result<ShardId, End> {
@@ -169,6 +195,10 @@ impl Client {
         let router = self.routed.as_deref().map(|routed| Arc::clone(&routed.router));
         let Some(router) = router else { return Ok(one) };
         let planned = router.plan(text, self.session.settings(), scs, &mut lifted);
+        if let (Ok(planned), Some(routed)) = (&planned, self.routed.as_deref_mut()) {
+            let settings = self.session.settings();
+            routed.memo = Memo::new(text, *statement, &lifted, planned.clone(), settings);
+        }
         let result = planned.and_then(|(planned, _)| {
             let values = Literals { sql: text, lifted: &lifted };
             target_of(&planned, &values, router.rules())
