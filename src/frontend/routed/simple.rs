@@ -109,6 +109,7 @@ impl Client {
         let memo = routed.memo.as_ref()?;
         let body = self.input.get(frame.start + HEADER_LEN..frame.end)?;
         let sql = body.split_last().filter(|(last, _)| **last == 0).map(|(_, sql)| sql)?;
+        let sql = sql.strip_suffix(b";").unwrap_or(sql);
         let spans = memo.literals_of(sql, routed.router.version(), self.session.settings())?;
         let values = Spanned { sql, spans: &spans };
         let target = target_of(&memo.planned, &values, routed.router.rules());
