@@ -385,6 +385,10 @@ impl Session {
             Undo::Named(name) => {
                 server.named.remove(&name);
             }
+            Undo::Closed(id, name) => server.prepared.insert(id, &name),
+            Undo::NamedClosed(name, id) => {
+                server.named.insert(name, id);
+            }
         }
     }
 

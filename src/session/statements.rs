@@ -102,6 +102,10 @@ pub enum Undo {
     Prepared(u64),
     /// Only the server's knowledge: a statement under a name of a client's is not there after all.
     Named(Box<[u8]>),
+    /// Only the server's knowledge: this statement, of this name of Howdah's, was not closed after all.
+    Closed(u64, Box<[u8]>),
+    /// Only the server's knowledge: this statement under a name of a client's was not closed after all.
+    NamedClosed(Box<[u8]>, u64),
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -236,11 +240,16 @@ impl PreparedSet {
     }
 
     /// Takes out the least recently used one, when there are more than `max`: its name is to be closed.
-    pub fn evict(&mut self, max: usize) -> Option<Box<[u8]>> {
+    pub fn evict(&mut self, max: usize) -> Option<(u64, Box<[u8]>)> {
         if self.used.len() <= max.max(8) {
             return None;
         }
         let oldest = self.used.iter().min_by_key(|(_, (used, _))| *used).map(|(id, _)| *id)?;
-        self.used.remove(&oldest).map(|(_, name)| name)
+        self.used.remove(&oldest).map(|(_, name)| (oldest, name))
+    }
+
+    /// Takes out all: their ids, and the names that are to be closed.
+    pub fn take_all(&mut self) -> Vec<(u64, Box<[u8]>)> {
+        self.used.drain().map(|(id, (_, name))| (id, name)).collect()
     }
 }
