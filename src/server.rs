@@ -125,6 +125,7 @@ fn new_service(config: &Config) -> Result<Arc<Service>, ServeError> {
         routers: std::sync::Mutex::default(),
         registry: crate::frontend::Registry::default(),
         limits: ArcSwap::from_pointee(limits(config)),
+        limits_version: AtomicU64::new(0),
         next_session: AtomicU64::new(0),
         draining: AtomicBool::new(false),
         drain: Notify::new(),
@@ -320,6 +321,7 @@ impl Keeper {
             log.apply(&config.general);
         }
         self.service.limits.store(Arc::new(limits(config)));
+        self.service.limits_version.fetch_add(1, Ordering::Release);
         if let Err(error) = self.doors.reconfigure(config) {
             tracing::error!(error, "listeners keep their settings");
         }
@@ -348,6 +350,7 @@ impl Keeper {
     async fn drain(&self) {
         self.service.draining.store(true, Ordering::SeqCst);
         self.service.drain.notify_waiters();
+        self.service.registry.list().iter().for_each(|handle| handle.wake());
         let limit = self.store.current().general.drain_timeout;
         let deadline = limit.map(|limit| Instant::now() + limit);
         tracing::info!(clients = self.service.registry.len(), "shutting down");
@@ -364,6 +367,7 @@ impl Keeper {
                 return;
             }
             self.service.drain.notify_waiters();
+            self.service.registry.list().iter().for_each(|handle| handle.wake());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

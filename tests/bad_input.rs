@@ -73,6 +73,8 @@ fn memory_kib(howdah: &Howdah) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+#[path = "bad_input/losses.rs"]
+mod losses;
 #[path = "bad_input/messages.rs"]
 mod messages;
 #[path = "bad_input/peers.rs"]

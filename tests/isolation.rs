@@ -109,6 +109,8 @@ mod pipelines;
 mod settings;
 #[path = "isolation/statements.rs"]
 mod statements;
+#[path = "isolation/undone.rs"]
+mod undone;
 
 use {pins::*, settings::*, statements::*};
 

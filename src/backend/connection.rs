@@ -197,7 +197,7 @@ impl ServerConnection {
     /// Whether the server has said or ended something while the connection was idle. Costs no system
     /// call when it has not.
     pub fn is_stale(&mut self) -> bool {
-        let mut byte = [0_u8; 4096];
+        let mut byte = [0_u8; 1];
         let mut cx = Context::from_waker(Waker::noop());
         match self.poll_read(&mut cx, &mut byte) {
             Poll::Pending => false,

@@ -1,4 +1,4 @@
-//! `howdah.toml`: as written ([`raw`]) → checked as a whole ([`validate`]) → in force ([`model`]).
+//! `howdah.toml`: as written ([`raw`]) → checked as a whole (`validate`) → in force (`model`).
 //!
 //! Loading reads the file and those it names (certificates, secrets), and reports every error at once
 //! with its place. Nothing here is global: a [`Config`] is passed to whoever needs it.

@@ -1,9 +1,9 @@
 //! The loop that serves one client whose database is one server, or whose statements all go to one.
 
-use super::Service;
 use super::registry::{CancelTarget, ClientHandle};
 use super::relay::{Event, with_scratch};
 use super::routed::Routed;
+use super::{Limits, Service};
 use crate::backend::ServerConnection;
 use crate::error::{Severity, SqlError};
 use crate::ids::ShardId;
@@ -23,7 +23,7 @@ use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// Limit of the messages that Postgres limits likewise, in bytes.
@@ -74,6 +74,8 @@ pub(super) struct Client {
     pub(super) received_bytes: usize,
     /// When the present statement or pipeline began.
     pub(super) began: Option<Instant>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) limits_version: u64,
     /// Where the database has several shards.
     pub(super) routed: Option<Box<Routed>>,
     /// The client said goodbye: what it asked for before is still answered.
@@ -89,6 +91,11 @@ pub(super) struct Client {
 impl Client {
     /// Serves the client until it leaves.
     pub(super) async fn serve(&mut self) -> End {
+        poll_fn(|cx| {
+            self.handle.served_by(cx.waker());
+            Poll::Ready(())
+        })
+        .await;
         loop {
             if !self.is_leaving
                 && let Err(end) = self.process_input().await
@@ -119,57 +126,53 @@ impl Client {
             // A statement is running: it is let finish, but a kill ends it.
             return self.event_or_kill(None).await;
         }
-        let limits = self.service.limits.load();
+        let limits = self.limits();
         let timeout = if is_idle { limits.idle_client_timeout } else { limits.idle_transaction_timeout };
-        drop(limits);
         let quiet =
             self.lease.as_mut().and_then(|lease| lease.connection()).is_none_or(|c| c.state.is_quiet());
         self.event_or_kill(timeout.filter(|_| quiet)).await
     }
 
     async fn event_or_kill(&mut self, timeout: Option<std::time::Duration>) -> Result<Event, End> {
-        if self.service.draining.load(Ordering::Relaxed) && self.is_idle() {
-            return Err(End::Told(SqlError::fatal(
-                sqlstate::ADMIN_SHUTDOWN,
-                "terminating connection due to administrator command",
-            )));
-        }
-        if self.handle.is_killed() {
-            return Err(killed());
-        }
         let is_idle = self.is_idle();
-        let handle = Arc::clone(&self.handle);
-        let service = Arc::clone(&self.service);
-        let mut kill = pin!(handle.killed());
-        let mut drain = pin!(service.drain.notified());
-        let sleep = timeout.map(tokio::time::sleep);
-        let mut sleep = pin!(sleep);
+        let Some(timeout) = timeout else {
+            return poll_fn(|cx| self.poll_event(cx, is_idle)).await;
+        };
+        let mut sleep = pin!(tokio::time::sleep(timeout));
         poll_fn(|cx| {
-            if let Poll::Ready(event) = self.poll_relay(cx) {
-                return Poll::Ready(Ok(event));
+            if let Poll::Ready(event) = self.poll_event(cx, is_idle) {
+                return Poll::Ready(event);
             }
-            if kill.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(killed()));
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
             }
-            if is_idle && drain.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(End::Told(SqlError::fatal(
-                    sqlstate::ADMIN_SHUTDOWN,
-                    "terminating connection due to administrator command",
-                ))));
-            }
-            if let Some(sleep) = sleep.as_mut().as_pin_mut()
-                && sleep.poll(cx).is_ready()
-            {
-                let message = if is_idle {
-                    "terminating connection due to idle client timeout"
-                } else {
-                    "terminating connection due to idle-in-transaction timeout"
-                };
-                return Poll::Ready(Err(End::Told(SqlError::fatal(sqlstate::IDLE_SESSION_TIMEOUT, message))));
-            }
-            Poll::Pending
+            let message = if is_idle {
+                "terminating connection due to idle client timeout"
+            } else {
+                "terminating connection due to idle-in-transaction timeout"
+            };
+            Poll::Ready(Err(End::Told(SqlError::fatal(sqlstate::IDLE_SESSION_TIMEOUT, message))))
         })
         .await
+    }
+
+    /// Moves bytes, unless the client is to be sent away. Whoever says so wakes the client's task by its
+    /// handle.
+    fn poll_event(&mut self, cx: &mut Context<'_>, is_idle: bool) -> Poll<Result<Event, End>> {
+        if self.handle.is_killed() || (is_idle && self.service.draining.load(Ordering::Relaxed)) {
+            return Poll::Ready(Err(killed()));
+        }
+        self.poll_relay(cx).map(Ok)
+    }
+
+    /// The limits in force.
+    pub(super) fn limits(&mut self) -> &Limits {
+        let version = self.service.limits_version.load(Ordering::Relaxed);
+        if self.limits_version != version {
+            self.limits = self.service.limits.load_full();
+            self.limits_version = version;
+        }
+        &self.limits
     }
 
     /// Nothing is asked, nothing is owed, and no transaction is open.
@@ -211,7 +214,7 @@ impl Client {
         let Some(began) = self.began.take() else { return };
         let took = began.elapsed();
         stats.query_us.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        if self.service.limits.load().slow_statement.is_some_and(|limit| took >= limit) {
+        if self.limits().slow_statement.is_some_and(|limit| took >= limit) {
             self.log_slow(took);
         }
     }
@@ -266,10 +269,11 @@ impl Client {
 
     /// The next whole message: its place in `input`.
     fn next_frame(&mut self) -> Result<Option<(u8, Range<usize>)>, SqlError> {
+        let large = self.limits().message_size_max;
         let rest = self.input.get(self.consumed..).unwrap_or_default();
         let header = frame::header(rest).map_err(|bad| SqlError::protocol(bad.to_string()))?;
         let Some(header) = header else { return Ok(None) };
-        let max = message_max(header.tag, self.service.limits.load().message_size_max)?;
+        let max = message_max(header.tag, large)?;
         if header.frame_len > max {
             return Err(SqlError::protocol(format!(
                 "message of type 0x{:02X} has {} bytes: at most {max} are allowed",
@@ -308,20 +312,17 @@ impl Client {
                     self.consumed = self.input.len();
                     return Ok(());
                 }
+                _ if self.untold.is_some() && asks(tag) && !self.session.is_skipping() => {
+                    let error = self.untold.take().filter(|_| !self.is_rollback(frame.clone()));
+                    let Some(error) = error else { continue };
+                    self.tell_failure(tag, &error)?;
+                }
                 _ if self.routed.is_some() => {
                     let Some(end) = self.route(tag, frame.clone()).await? else { break };
                     self.consumed = end;
                     continue;
                 }
                 _ if self.answers_alone(tag)? => {}
-                _ if self.untold.is_some() => {
-                    let error = self.untold.take().filter(|_| !self.is_rollback(frame.clone()));
-                    if let Some(error) = error {
-                        self.tell_failure(tag, &error)?;
-                    } else {
-                        continue;
-                    }
-                }
                 _ => {
                     if !self.ensure_server(tag).await? {
                         self.consumed = frame.end;
@@ -383,6 +384,10 @@ impl Client {
 
     /// Passes on what is there of a CopyData message, before it is whole; whether anything was done.
     fn pass_copy_data(&mut self) -> bool {
+        if self.lease.is_none() {
+            return false;
+        }
+        let large = self.limits().message_size_max;
         let rest = self.input.get(self.consumed..).unwrap_or_default();
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
             // Its server is gone: the rest of the message is for nobody.
@@ -397,7 +402,7 @@ impl Client {
             if !is_long || connection.state.copy != Copy::In || header.frame_len < 32 * 1024 {
                 return false;
             }
-            if header.frame_len > self.service.limits.load().message_size_max {
+            if header.frame_len > large {
                 return false;
             }
             self.copy_passing = header.frame_len;
@@ -491,10 +496,8 @@ impl Client {
     /// an error instead.
     async fn ensure_server(&mut self, tag: u8) -> Result<bool, End> {
         let attached = self.lease.is_none();
-        if attached {
-            if let Err(error) = self.attach(ShardId(0)).await? {
-                return self.tell_failure(tag, &error).map(|()| false);
-            }
+        if attached && let Err(error) = self.attach(ShardId(0)).await? {
+            return self.tell_failure(tag, &error).map(|()| false);
         }
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
             return Ok(false);
@@ -510,16 +513,14 @@ impl Client {
                 }
                 return self.tell_failure(tag, &error).map(|()| false);
             }
+            self.tell_parameters();
         }
         if attached { self.finish_attach().await } else { Ok(true) }
     }
 
     /// After the settings are right: tells the client what changed, and restores a failed block.
     async fn finish_attach(&mut self) -> Result<bool, End> {
-        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
-            return Ok(false);
-        };
-        self.session.tell_parameters(&connection.state, &mut self.out);
+        self.tell_parameters();
         if self.session.status() == TransactionStatus::Failed {
             // The block was lost with its server: its successor gets a failed one, so that everything
             // up to ROLLBACK is answered as Postgres answers it.
@@ -527,6 +528,12 @@ impl Client {
             let _expected_to_fail = self.run_own(b"howdah_transaction_lost").await?;
         }
         Ok(true)
+    }
+
+    fn tell_parameters(&mut self) {
+        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            self.session.tell_parameters(&connection.state, &mut self.out);
+        }
     }
 
     /// Notes for cancel requests which server runs the client's statements now.
@@ -811,6 +818,14 @@ pub(super) enum Checkout {
     Done(Result<Lease, CheckoutError>),
     /// The client asked to cancel its statement.
     Cancelled,
+}
+
+/// Whether a message asks for something that a failed block refuses.
+fn asks(tag: u8) -> bool {
+    !matches!(
+        tag,
+        frontend::SYNC | frontend::FLUSH | frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL
+    )
 }
 
 /// What the client waits for when the server is lost.

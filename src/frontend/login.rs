@@ -156,6 +156,8 @@ async fn log_in(
         sent_bytes: 0,
         received_bytes: 0,
         began: None,
+        limits: Arc::clone(&limits),
+        limits_version: u64::MAX,
         routed,
         is_leaving: false,
         is_held: false,

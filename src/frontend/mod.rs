@@ -31,6 +31,8 @@ pub struct Service {
     pub registry: Registry,
     /// Limits that may change while it runs.
     pub limits: arc_swap::ArcSwap<Limits>,
+    /// Changes with `limits`.
+    pub limits_version: AtomicU64,
     /// Source of session ids.
     pub next_session: AtomicU64,
     /// The process is ending: idle clients are sent away.

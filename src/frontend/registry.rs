@@ -6,6 +6,7 @@ use crate::topology::Database;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 use tokio::sync::Notify;
 
@@ -39,6 +40,7 @@ pub struct ClientHandle {
     cancelled: Notify,
     killed: AtomicBool,
     kill: Notify,
+    task: Mutex<Option<Waker>>,
     /// Waiting for a server connection.
     pub is_waiting: AtomicBool,
     pins: AtomicU32,
@@ -125,6 +127,19 @@ impl ClientHandle {
     pub fn kill(&self) {
         self.killed.store(true, Ordering::SeqCst);
         self.kill.notify_waiters();
+        self.wake();
+    }
+
+    /// Says which task serves the client.
+    pub fn served_by(&self, task: &Waker) {
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.clone());
+    }
+
+    /// Makes the client's task look at what has changed.
+    pub fn wake(&self) {
+        if let Some(task) = &*self.task.lock().unwrap_or_else(PoisonError::into_inner) {
+            task.wake_by_ref();
+        }
     }
 
     /// Whether it is to end.
@@ -218,6 +233,7 @@ impl Registry {
                 cancelled: Notify::new(),
                 killed: AtomicBool::new(false),
                 kill: Notify::new(),
+                task: Mutex::new(None),
                 is_waiting: AtomicBool::new(false),
                 pins: AtomicU32::new(0),
             });

@@ -84,12 +84,12 @@ impl Client {
             }
             let mut progress = false;
             if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
-                if !connection.out.is_empty() {
-                    if let Poll::Ready(Err(_)) = connection.poll_flush(cx) {
-                        // What it said before it went may still be there to read.
-                        connection.out.clear();
-                        connection.sent = 0;
-                    }
+                if !connection.out.is_empty()
+                    && let Poll::Ready(Err(_)) = connection.poll_flush(cx)
+                {
+                    // What it said before it went may still be there to read.
+                    connection.out.clear();
+                    connection.sent = 0;
                 }
                 if self.out.is_empty() {
                     match self.poll_server(cx) {

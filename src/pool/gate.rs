@@ -1,16 +1,19 @@
 //! The gate in front of a pool: at most `size` users, first come first served within a thread.
 //!
-//! A permit that is given back goes to the longest waiting client of the same thread, unless an older
-//! one of another thread has waited for [`OVERTAKE_WAIT_MAX`]: staying on one thread is cheaper than strict
-//! order where all wait for a moment only, and the bound keeps it fair where they wait for longer.
+//! A permit that is given back goes to the longest waiting client of the same thread, unless a client
+//! of another thread has been overtaken [`OVERTAKE_MAX`] times, or has waited for [`OVERTAKE_TIME`]:
+//! staying on one thread is cheaper than strict order, and the bounds keep it fair.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// How long a waiting client may be passed by later arrivals of another thread.
-const OVERTAKE_WAIT_MAX: Duration = Duration::from_millis(2);
+/// How many later arrivals may pass a waiting client of another thread.
+const OVERTAKE_MAX: u64 = 64;
+
+/// For how long later arrivals may pass a waiting client of another thread.
+const OVERTAKE_TIME: Duration = Duration::from_millis(10);
 
 /// See the module.
 #[derive(Debug)]
@@ -150,8 +153,8 @@ impl State {
     }
 
     fn has_waited_long(&self, lane: usize) -> bool {
-        let head = self.lanes.get(lane).and_then(VecDeque::front);
-        head.is_some_and(|waiter| waiter.since.elapsed() >= OVERTAKE_WAIT_MAX)
+        let oldest = self.lanes.get(lane).and_then(VecDeque::front);
+        oldest.is_some_and(|waiter| waiter.since.elapsed() >= OVERTAKE_TIME)
     }
 
     /// Lets the next waiter in; whether there was one.
@@ -162,7 +165,12 @@ impl State {
             let oldest = (0..self.lanes.len()).filter_map(|lane| Some((head(lane)?, lane))).min();
             let Some((oldest_ticket, oldest_lane)) = oldest else { return false };
             let lane = match head(own) {
-                Some(ticket) if ticket == oldest_ticket || !self.has_waited_long(oldest_lane) => own,
+                Some(ticket) if ticket == oldest_ticket => own,
+                Some(ticket)
+                    if ticket < oldest_ticket + OVERTAKE_MAX && !self.has_waited_long(oldest_lane) =>
+                {
+                    own
+                }
                 _ => oldest_lane,
             };
             let Some(waiter) = self.lanes.get_mut(lane).and_then(VecDeque::pop_front) else { return false };
@@ -201,12 +209,32 @@ mod tests {
     }
 
     #[test]
-    fn a_waiter_of_another_thread_is_overtaken_only_for_a_moment() {
+    fn a_waiter_of_another_thread_is_overtaken_only_so_often() {
         let gate = Gate::new(1);
         assert!(matches!(gate.enter(0, 1000), Entry::Admitted));
         let mut other = wait(&gate, 1);
+        let mut passed = 0;
+        while other.try_recv().is_err() {
+            let mut own = match gate.enter(0, 1000) {
+                Entry::Wait(receiver) => receiver,
+                other => panic!("{other:?}"),
+            };
+            gate.leave(0);
+            if own.try_recv().is_ok() {
+                passed += 1;
+            }
+            assert!(passed <= OVERTAKE_MAX);
+        }
+        assert!(passed > 0);
+    }
+
+    #[test]
+    fn a_waiter_of_another_thread_that_has_waited_long_is_overtaken_no_more() {
+        let gate = Gate::new(1);
+        assert!(matches!(gate.enter(0, 100), Entry::Admitted));
+        let mut other = wait(&gate, 1);
         let mut own = wait(&gate, 0);
-        std::thread::sleep(2 * OVERTAKE_WAIT_MAX);
+        std::thread::sleep(OVERTAKE_TIME);
         gate.leave(0);
         assert!(other.try_recv().is_ok());
         assert!(own.try_recv().is_err());

@@ -84,6 +84,10 @@ impl Manager {
         self.paused.store(paused, Ordering::Relaxed);
     }
 
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
     fn remember(&self, connection: &ServerConnection) {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.retain(|known| known.strong_count() > 0);
@@ -142,10 +146,6 @@ impl bb8::ManageConnection for LaneManager {
     type Error = ConnectFailed;
 
     async fn connect(&self) -> Result<Slot, ConnectFailed> {
-        // Only the minimum of idle connections is opened in this way.
-        if self.0.paused.load(Ordering::Relaxed) {
-            return Err(ConnectFailed::Full);
-        }
         self.0.open_connection().await.map(Some)
     }
 

@@ -73,6 +73,8 @@ pub struct ServerPool {
     lanes: Vec<OnceLock<Lane>>,
     retired: AtomicBool,
     keeps_minimum: OnceLock<usize>,
+    /// Idle connections are being opened.
+    filling: AtomicBool,
 }
 
 impl ServerPool {
@@ -92,6 +94,7 @@ impl ServerPool {
             lanes: (0..LANES_MAX).map(|_| OnceLock::new()).collect(),
             retired: AtomicBool::new(false),
             keeps_minimum: OnceLock::new(),
+            filling: AtomicBool::new(false),
         })
     }
 
@@ -136,8 +139,8 @@ impl ServerPool {
     /// Connections open now are not used for another transaction.
     pub fn close_all(&self) {
         self.manager.retire_all();
-        for lane in self.built_lanes() {
-            self.sweep_lane(lane);
+        for index in 0..self.lanes.len() {
+            self.sweep_lane(index);
         }
     }
 
@@ -149,14 +152,11 @@ impl ServerPool {
         let slot = self.lanes.get(index)?;
         Some(slot.get_or_init(|| {
             // One lane keeps the minimum for all.
-            let minimum = if *self.keeps_minimum.get_or_init(|| index) == index {
-                self.options.min_idle.min(self.options.size)
-            } else {
-                0
-            };
+            self.keeps_minimum.get_or_init(|| index);
             bb8::Pool::builder()
                 .max_size(self.options.size.max(1))
-                .min_idle(Some(minimum))
+                // bb8 would open more whenever one is taken: see `fill`.
+                .min_idle(None)
                 .max_lifetime(self.options.max_lifetime)
                 .idle_timeout(None)
                 .connection_timeout(Duration::from_secs(1))
@@ -170,10 +170,40 @@ impl ServerPool {
 
     /// Opens the minimum of idle connections, if one is asked for. Called on the thread that is to
     /// keep them.
-    pub fn warm(&self) {
+    pub fn warm(self: &Arc<Self>) {
         if self.options.min_idle > 0 {
             self.lane(LANE.get());
+            self.fill();
         }
+    }
+
+    /// Opens what is missing of the minimum of idle connections, unless that is under way.
+    fn fill(self: &Arc<Self>) {
+        if self.keeps_minimum.get() != Some(&LANE.get())
+            || !self.misses_idle()
+            || self.filling.swap(true, Ordering::AcqRel)
+        {
+            return;
+        }
+        let pool = Arc::clone(self);
+        tokio::spawn(async move {
+            while pool.misses_idle() {
+                // A failure is noted by the manager; the next upkeep tries again.
+                let Ok(connection) = pool.manager.open_connection().await else { break };
+                let added = pool.lane(LANE.get()).map(|lane| lane.add(Some(connection)));
+                if !matches!(added, Some(Ok(()))) {
+                    break;
+                }
+            }
+            pool.filling.store(false, Ordering::Release);
+        });
+    }
+
+    fn misses_idle(&self) -> bool {
+        self.idle() < self.options.min_idle
+            && self.manager.open() < self.manager.size()
+            && !self.manager.is_paused()
+            && !self.is_retired()
     }
 
     /// Takes a connection, waiting in line for it.
@@ -280,25 +310,25 @@ impl ServerPool {
 
     /// The current thread's part of the upkeep, to be done every second or so: closes what is dead, idle
     /// for too long or of an old generation; opens the minimum of idle connections.
-    pub fn keep_up(&self) {
-        if let Some(lane) = self.lanes.get(LANE.get()).and_then(OnceLock::get) {
-            self.sweep_lane(lane);
-        }
+    pub fn keep_up(self: &Arc<Self>) {
+        self.sweep_lane(LANE.get());
+        self.fill();
     }
 
-    fn sweep_lane(&self, lane: &Lane) {
-        let keep = self.options.min_idle;
+    fn sweep_lane(&self, index: usize) {
+        let Some(lane) = self.lanes.get(index).and_then(OnceLock::get) else { return };
+        let keep = if self.keeps_minimum.get() == Some(&index) { self.options.min_idle } else { 0 };
         let mut kept = Vec::new();
         while let Some(mut slot) = pop(lane) {
             let Some(connection) = slot.as_deref_mut() else { continue };
             let position = u32::try_from(kept.len()).unwrap_or(u32::MAX);
             let idle_too_long = position >= keep
                 && self.options.idle_timeout.is_some_and(|limit| connection.idle_since.elapsed() >= limit);
-            if connection.is_stale() || idle_too_long {
+            if connection.is_stale() || idle_too_long || !self.manager.is_current(connection) {
                 connection.break_it();
-                continue;
+            } else {
+                kept.push(slot);
             }
-            kept.push(slot);
         }
         // The most recently used one was first, and is to be first again.
         while let Some(slot) = kept.pop() {

@@ -10,8 +10,8 @@ use super::{Session, Shared};
 use crate::error::SqlError;
 use crate::protocol::{TransactionStatus, backend, read, write};
 use crate::sql::encoding::is_scannable;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What to do with a server message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,15 @@ impl Session {
             backend::CLOSE_COMPLETE => pop(server, &[Kind::Close]),
             backend::PORTAL_SUSPENDED => pop(server, &[Kind::Execute]),
             backend::ROW_DESCRIPTION | backend::NO_DATA => match front(server)?.kind {
+                Kind::DescribeStatement
+                    if front(server)?
+                        .columns_of
+                        .as_ref()
+                        .is_some_and(|statement| !statement.has_columns(columns(body))) =>
+                {
+                    // Its client decodes rows by the columns that it was told of before.
+                    Err(OutOfStep { tag })
+                }
                 Kind::DescribePortal | Kind::DescribeStatement => {
                     pop(server, &[Kind::DescribePortal, Kind::DescribeStatement])
                 }
@@ -169,7 +178,7 @@ impl Session {
                 };
                 let at = outcomes.done;
                 outcomes.done += 1;
-                let shown = at < outcomes.visible;
+                let shown = !outcomes.hidden.contains(&at);
                 let outcome = outcomes.list.get_mut(at).map(std::mem::take).unwrap_or_default();
                 self.note_tag(body, &outcome, server);
                 self.apply(outcome, server, shared);
@@ -227,6 +236,7 @@ impl Session {
                     refers_to: Vec::new(),
                     traits: Traits::default(),
                     is_proven: AtomicBool::new(false),
+                    columns: OnceLock::new(),
                 });
                 server.named.insert(name.clone(), id);
                 self.names().statements.insert(name, statement);
@@ -324,7 +334,15 @@ impl Session {
                 Ok(Verdict::Swallow)
             }
             Some(OnError::Rename(to)) => {
-                rename_in_error(body, &to, to_client);
+                rewrite_error(body, to_client, |kind, value, out| {
+                    if kind == b'M' { rename(value, &to, out) } else { out.extend_from_slice(value) }
+                });
+                Ok(Verdict::Swallow)
+            }
+            Some(OnError::Shift(added)) => {
+                rewrite_error(body, to_client, |kind, value, out| {
+                    if kind == b'P' { shift(value, &added, out) } else { out.extend_from_slice(value) }
+                });
                 Ok(Verdict::Swallow)
             }
         }
@@ -382,12 +400,12 @@ impl Session {
                 server.unnamed = id;
             }
             Undo::Prepared(id) => server.prepared.remove(id),
+            Undo::Closed { id, name } => server.prepared.insert(id, &name),
+            Undo::NamedClosed { id, name } => {
+                server.named.insert(name, id);
+            }
             Undo::Named(name) => {
                 server.named.remove(&name);
-            }
-            Undo::Closed(id, name) => server.prepared.insert(id, &name),
-            Undo::NamedClosed(name, id) => {
-                server.named.insert(name, id);
             }
         }
     }
@@ -428,6 +446,20 @@ impl Expected {
     }
 }
 
+/// What Postgres compares of a result's columns: names, types, lengths and modifiers.
+fn columns(body: &[u8]) -> Box<[u8]> {
+    let mut reader = read::Reader::new(body);
+    let mut columns = Vec::new();
+    let _count = reader.i16();
+    while let Ok(name) = reader.cstr() {
+        let Ok(rest) = reader.bytes(18) else { break };
+        columns.extend_from_slice(name);
+        columns.push(0);
+        columns.extend_from_slice(rest.get(6..16).unwrap_or_default());
+    }
+    columns.into()
+}
+
 fn front(server: &ServerState) -> Result<&Expected, OutOfStep> {
     server.expected.front().ok_or(OutOfStep { tag: 0 })
 }
@@ -460,8 +492,8 @@ fn copy_in(server: &mut ServerState) -> Result<Verdict, OutOfStep> {
     Ok(verdict)
 }
 
-/// Copies an error's fields, with the server's name of a prepared statement replaced in the message.
-fn rename_in_error(body: &[u8], to: &[u8], out: &mut Vec<u8>) {
+/// Copies an error's fields, each as `field` writes it.
+fn rewrite_error(body: &[u8], out: &mut Vec<u8>, field: impl Fn(u8, &[u8], &mut Vec<u8>)) {
     write::message(out, backend::ERROR_RESPONSE, |b| {
         let mut reader = read::Reader::new(body);
         while let Ok(kind) = reader.u8() {
@@ -470,20 +502,35 @@ fn rename_in_error(body: &[u8], to: &[u8], out: &mut Vec<u8>) {
             }
             let Ok(value) = reader.cstr() else { break };
             b.push(kind);
-            match (kind, memchr::memmem::find(value, NAME_PREFIX)) {
-                (b'M', Some(at)) => {
-                    b.extend_from_slice(value.get(..at).unwrap_or_default());
-                    b.extend_from_slice(to);
-                    let rest = value.get(at + NAME_PREFIX.len()..).unwrap_or_default();
-                    let len = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
-                    b.extend_from_slice(rest.get(len..).unwrap_or_default());
-                }
-                _ => b.extend_from_slice(value),
-            }
+            field(kind, value, b);
             b.push(0);
         }
         b.push(0);
     });
+}
+
+/// Puts the client's name of a prepared statement where the server's stands.
+fn rename(message: &[u8], to: &[u8], out: &mut Vec<u8>) {
+    let Some(at) = memchr::memmem::find(message, NAME_PREFIX) else {
+        out.extend_from_slice(message);
+        return;
+    };
+    out.extend_from_slice(message.get(..at).unwrap_or_default());
+    out.extend_from_slice(to);
+    let rest = message.get(at + NAME_PREFIX.len()..).unwrap_or_default();
+    let len = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    out.extend_from_slice(rest.get(len..).unwrap_or_default());
+}
+
+/// An error's position in the text that the client sent.
+fn shift(position: &[u8], added: &[(usize, usize)], out: &mut Vec<u8>) {
+    let Some(position) = std::str::from_utf8(position).ok().and_then(|text| text.parse::<usize>().ok())
+    else {
+        out.extend_from_slice(position);
+        return;
+    };
+    let before: usize = added.iter().filter(|(at, _)| *at < position).map(|(_, len)| len).sum();
+    out.extend_from_slice(position.saturating_sub(before).to_string().as_bytes());
 }
 
 /// A server message that fits nothing that was asked.

@@ -4,7 +4,8 @@
 //! Howdah answers itself stand in the same queue, so that their answers come in their turn.
 
 use super::outcome::Outcome;
-use super::statements::Undo;
+use super::statements::{Statement, Undo};
+use std::sync::Arc;
 
 /// What an entry waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub enum Audience {
 pub enum OnError {
     /// In its message, the server's name of a prepared statement becomes this one, the client's.
     Rename(Box<[u8]>),
+    /// Text was added to the client's: for each piece its place and its length, in characters.
+    Shift(Vec<(usize, usize)>),
     /// The message was sent only to make the transaction fail: this is the error to tell.
     Replace(Box<crate::error::SqlError>),
 }
@@ -67,18 +70,27 @@ pub struct Expected {
     pub undo: Option<Box<Undo>>,
     /// What its error is turned into.
     pub on_error: Option<OnError>,
+    /// The statement whose columns the reply tells, to be compared.
+    pub columns_of: Option<Arc<Statement>>,
 }
 
 impl Expected {
     /// A client's message with nothing special about it.
     pub fn client(kind: Kind) -> Self {
-        Expected { kind, audience: Audience::Client, outcomes: None, undo: None, on_error: None }
+        Expected {
+            kind,
+            audience: Audience::Client,
+            outcomes: None,
+            undo: None,
+            on_error: None,
+            columns_of: None,
+        }
     }
 
     /// Whether what the server says now is for the client.
     pub fn is_shown(&self) -> bool {
         self.audience == Audience::Client
-            && self.outcomes.as_ref().is_none_or(|outcomes| outcomes.done < outcomes.visible)
+            && self.outcomes.as_ref().is_none_or(|outcomes| !outcomes.hidden.contains(&outcomes.done))
     }
 
     /// A message of Howdah's own.
@@ -94,6 +106,6 @@ pub struct Outcomes {
     pub list: Vec<Outcome>,
     /// How many have completed.
     pub done: usize,
-    /// Statements from this one on were appended by Howdah: their CommandComplete is not told.
-    pub visible: usize,
+    /// Which statements Howdah added: their CommandComplete is not told.
+    pub hidden: Vec<usize>,
 }

@@ -4,6 +4,7 @@ use super::describe;
 use super::expected::{Audience, Expected, Kind, OnError, Outcomes};
 use super::outcome::Outcome;
 use super::server_state::ServerState;
+use super::settings::Change;
 use super::simple::blocks_refused;
 use super::statements::{MISSING, Origin, Statement, Undo};
 use super::{Pooling, Session, Tools};
@@ -12,8 +13,8 @@ use crate::protocol::read::Reader;
 use crate::protocol::{TransactionStatus, frontend, write};
 use crate::sql::scan::scan;
 use crate::sql::{Effects, Kind as SqlKind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Name of statements and portals that Howdah makes for a moment.
 const TEMPORARY: &[u8] = b"__howdah_tmp";
@@ -143,7 +144,7 @@ impl Session {
         }
         if known {
             // In a failed transaction Postgres answers by what the statement is: let it.
-            own(server, Kind::Close);
+            own_undone(server, Kind::Close, Undo::Closed { id, name: statement.server_name.clone() });
             write::close(to_server, b'S', &statement.server_name);
         }
         make_room(server, tools, to_server);
@@ -152,6 +153,7 @@ impl Session {
         let undo = Undo::Statement { name: name.into(), before, prepared: Some(id) };
         push(server, Kind::Parse, Some(undo), None);
         write::parse(to_server, &statement.server_name, &statement.sql, &statement.tail);
+        ask_columns(&statement, server, to_server);
     }
 
     /// The name is taken: Postgres is to say so, after what else it has to say of the statement.
@@ -271,11 +273,30 @@ impl Session {
         self.materialise_referred(&statement, server, to_server);
         let mut entry = Expected::client(Kind::Execute);
         if !matches!(statement.outcome, Outcome::Nothing) {
-            entry.outcomes =
-                Some(Box::new(Outcomes { list: vec![statement.outcome.clone()], done: 0, visible: 1 }));
+            entry.outcomes = Some(Box::new(Outcomes {
+                list: vec![statement.outcome.clone()],
+                done: 0,
+                hidden: Vec::new(),
+            }));
         }
         server.expected.push_back(entry);
         to_server.extend_from_slice(frame);
+        // As one statement of several DISCARD ALL would be refused: there it is restored afterwards.
+        let outcome = match statement.outcome {
+            Outcome::DiscardAll => Outcome::Settings(vec![Change::ResetAll { identity: true }]),
+            ref other => other.clone(),
+        };
+        for (change, replay) in self.restored_after(&outcome) {
+            // Two statements in one value (a DateStyle in parts) are restored after the Sync.
+            if !replay.contains(&b';') {
+                run_utility(&replay, b"", server, to_server);
+                let executed = server.expected.iter_mut().rev().find(|entry| entry.kind == Kind::Execute);
+                if let Some(entry) = executed {
+                    let list = vec![Outcome::Settings(vec![change])];
+                    entry.outcomes = Some(Box::new(Outcomes { list, done: 0, hidden: Vec::new() }));
+                }
+            }
+        }
     }
 
     pub(super) fn close(&mut self, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
@@ -303,6 +324,8 @@ impl Session {
         match removed {
             Some(statement) if server.named.get(name) == Some(&statement.id) => {
                 server.named.remove(name);
+                own_undone(server, Kind::Close, Undo::NamedClosed { id: statement.id, name: name.into() });
+                write::close(to_server, b'S', name);
                 let undo = Undo::Statement { name: name.into(), before: Some(statement), prepared: None };
                 push(server, Kind::Close, Some(undo), None);
                 to_server.extend_from_slice(frame);
@@ -373,6 +396,7 @@ impl Session {
         entry.undo = Some(Box::new(Undo::Prepared(statement.id)));
         server.expected.push_back(entry);
         write::parse(to_server, &statement.server_name, &statement.sql, &statement.tail);
+        ask_columns(statement, server, to_server);
     }
 
     /// Makes the names that `statement` says (`EXECUTE name`) mean the client's: the server looks at
@@ -404,9 +428,7 @@ impl Session {
         }
         if let Some(id) = there {
             server.named.remove(name);
-            let mut entry = Expected::own(Kind::Close);
-            entry.undo = Some(Box::new(Undo::NamedClosed(name.into(), id)));
-            server.expected.push_back(entry);
+            own_undone(server, Kind::Close, Undo::NamedClosed { id, name: name.into() });
             write::close(to_server, b'S', name);
         }
         if let Some(statement) = wanted {
@@ -432,7 +454,8 @@ impl Session {
         let mine: Vec<Box<[u8]>> =
             self.names.as_ref().map(|names| names.statements.keys().cloned().collect()).unwrap_or_default();
         for (id, name) in server.prepared.take_all() {
-            close_shared(id, name, server, to_server);
+            write::close(to_server, b'S', &name);
+            own_undone(server, Kind::Close, Undo::Closed { id, name });
         }
         let strangers: Vec<Box<[u8]>> =
             server.named.keys().filter(|name| !mine.contains(name)).cloned().collect();
@@ -451,7 +474,7 @@ impl Session {
 
 /// Runs a utility statement by messages of its own names, which fit between any others.
 pub(super) fn run_utility(sql: &[u8], name: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
-    // It is still there when the last one failed.
+    // One that failed was not closed.
     own(server, Kind::Close);
     write::close(to_server, b'S', TEMPORARY);
     own_named(server, Kind::Parse, name);
@@ -467,6 +490,15 @@ pub(super) fn run_utility(sql: &[u8], name: &[u8], server: &mut ServerState, to_
     write::close(to_server, b'P', TEMPORARY);
     own(server, Kind::Close);
     write::close(to_server, b'S', TEMPORARY);
+}
+
+/// After a Parse: has the server say what columns the statement gives.
+fn ask_columns(statement: &Arc<Statement>, server: &mut ServerState, to_server: &mut Vec<u8>) {
+    server.expected.push_back(Expected {
+        columns_of: Some(Arc::clone(statement)),
+        ..Expected::own(Kind::DescribeStatement)
+    });
+    write::describe(to_server, b'S', &statement.server_name);
 }
 
 fn write_bind(out: &mut Vec<u8>, portal: &[u8], statement: &[u8], rest: &[u8]) {
@@ -489,6 +521,7 @@ fn push(server: &mut ServerState, kind: Kind, undo: Option<Undo>, on_error: Opti
         outcomes: None,
         undo: undo.map(Box::new),
         on_error,
+        columns_of: None,
     });
 }
 
@@ -497,25 +530,24 @@ fn own(server: &mut ServerState, kind: Kind) {
 }
 
 fn own_named(server: &mut ServerState, kind: Kind, name: &[u8]) {
-    let mut entry = Expected::own(kind);
-    if !name.is_empty() {
-        entry.undo = Some(Box::new(Undo::Named(name.into())));
+    if name.is_empty() {
+        own(server, kind);
+    } else {
+        own_undone(server, kind, Undo::Named(name.into()));
     }
+}
+
+fn own_undone(server: &mut ServerState, kind: Kind, undo: Undo) {
+    let mut entry = Expected::own(kind);
+    entry.undo = Some(Box::new(undo));
     server.expected.push_back(entry);
 }
 
 fn make_room(server: &mut ServerState, tools: &Tools<'_>, to_server: &mut Vec<u8>) {
     while let Some((id, name)) = server.prepared.evict(tools.prepared_statements_max) {
-        close_shared(id, name, server, to_server);
+        write::close(to_server, b'S', &name);
+        own_undone(server, Kind::Close, Undo::Closed { id, name });
     }
-}
-
-/// Closes a statement of Howdah's name; should the message be skipped, the server still has it.
-fn close_shared(id: u64, name: Box<[u8]>, server: &mut ServerState, to_server: &mut Vec<u8>) {
-    write::close(to_server, b'S', &name);
-    let mut entry = Expected::own(Kind::Close);
-    entry.undo = Some(Box::new(Undo::Closed(id, name)));
-    server.expected.push_back(entry);
 }
 
 /// The statement that a Parse makes; `tools.scanned` holds what the lexer found.
@@ -531,6 +563,7 @@ fn make(id: u64, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> State
         refers_to: Vec::new(),
         traits: super::statements::Traits::default(),
         is_proven: AtomicBool::new(false),
+        columns: OnceLock::new(),
     };
     // More than one statement is an error in the extended protocol; the first is all there can be.
     let first = tools.scanned.iter().next();

@@ -213,10 +213,7 @@ impl Session {
     }
 
     /// Before the connection goes back: nothing of the client's is left but what `server` says.
-    pub fn leave(&mut self, server: &mut ServerState) {
-        if !Settings::same(&server.settings, self.tracker.current()) {
-            server.settings = Arc::clone(self.tracker.current());
-        }
+    pub fn leave(&self, server: &mut ServerState) {
         server.shrink();
     }
 

@@ -1,7 +1,7 @@
 //! The simple protocol: one Query message, perhaps of several statements.
 
 use super::describe::{self, Described};
-use super::expected::{Expected, Kind, Outcomes};
+use super::expected::{Expected, Kind, OnError, Outcomes};
 use super::outcome::Outcome;
 use super::server_state::ServerState;
 use super::settings::Change;
@@ -51,8 +51,9 @@ impl Session {
             Session::fail(server, true, error, to_server);
             return;
         }
-        let mut outcomes = Outcomes { list: Vec::new(), done: 0, visible: described.len() };
-        for one in described {
+        let mut outcomes = Outcomes { list: Vec::new(), done: 0, hidden: Vec::new() };
+        let mut added = Added { text: Vec::new(), copied: 0, characters: 0, places: Vec::new() };
+        for (at, one) in described.into_iter().enumerate() {
             self.pin(one.pins);
             self.forget_others_sequences(one.traits, true, server, to_server);
             self.note_sequence(one.traits, server);
@@ -62,24 +63,34 @@ impl Session {
             for name in &one.refers_to {
                 self.materialise(name, server, to_server, true);
             }
+            let restored = self.restored_after(&one.outcome);
             outcomes.list.push(one.outcome);
+            let end = tools.scanned.get(at).map_or(sql.len(), |statement| statement.end);
+            for (change, replay) in restored {
+                added.add(sql, end, &replay);
+                let mut scanned = Default::default();
+                scan(&replay, scs, &mut scanned);
+                for _ in scanned.iter() {
+                    outcomes.hidden.push(outcomes.list.len());
+                    outcomes.list.push(Outcome::Settings(vec![change.clone()]));
+                }
+            }
         }
         let nothing = outcomes.list.iter().all(|outcome| matches!(outcome, Outcome::Nothing));
         if nothing {
             self.send_query(frame, None, server, to_server);
             return;
         }
-        match self.restored_after_reset(&outcomes) {
-            Some(suffix) => {
-                let mut text = sql.to_vec();
-                text.extend_from_slice(b"\n;");
-                text.extend_from_slice(&suffix.0);
-                outcomes.list.push(Outcome::Settings(suffix.1));
-                let mut longer = Vec::with_capacity(text.len() + 8);
-                write::query(&mut longer, &text);
-                self.send_query(&longer, Some(outcomes), server, to_server);
-            }
-            None => self.send_query(frame, Some(outcomes), server, to_server),
+        if added.places.is_empty() {
+            self.send_query(frame, Some(outcomes), server, to_server);
+            return;
+        }
+        added.copy(sql, sql.len());
+        let mut longer = Vec::with_capacity(added.text.len() + 8);
+        write::query(&mut longer, &added.text);
+        self.send_query(&longer, Some(outcomes), server, to_server);
+        if let Some(entry) = server.expected.back_mut() {
+            entry.on_error = Some(OnError::Shift(added.places));
         }
     }
 
@@ -111,27 +122,55 @@ impl Session {
     }
 
     /// RESET returns a setting to the startup packet's value, which the pooled connection does not
-    /// know: the SET that does it is appended to the statement, in the same implicit transaction, so
-    /// that the client is told of the outcome only.
-    fn restored_after_reset(&self, outcomes: &Outcomes) -> Option<(Vec<u8>, Vec<Change>)> {
-        let [Outcome::Settings(changes)] = outcomes.list.as_slice() else { return None };
+    /// know: what is to be run after the RESET that has this outcome, in the same transaction.
+    pub(super) fn restored_after(&self, outcome: &Outcome) -> Vec<(Change, Box<[u8]>)> {
+        let Outcome::Settings(changes) = outcome else { return Vec::new() };
         let startup = self.tracker.startup();
-        let restored: Vec<(&str, &[u8])> = match changes.as_slice() {
-            [Change::Reset { name }] => {
-                startup.get(name).map(|replay| vec![(name.as_ref(), replay)]).unwrap_or_default()
+        let restored = |change: &Change| -> Vec<(&str, &[u8])> {
+            match change {
+                Change::Reset { name } => {
+                    startup.iter().filter(|(known, _)| *known == name.as_ref()).collect()
+                }
+                Change::ResetAll { .. } => startup.iter().collect(),
+                Change::Set { .. } => Vec::new(),
             }
-            [Change::ResetAll { .. }] => startup.iter().collect(),
-            _ => Vec::new(),
         };
-        if restored.is_empty() {
-            return None;
-        }
-        let sql: Vec<&[u8]> = restored.iter().map(|(_, replay)| *replay).collect();
-        let changes = restored
-            .iter()
-            .map(|(name, replay)| Change::Set { name: (*name).into(), replay: (*replay).into() })
-            .collect();
-        Some((sql.join(&b"\n;"[..]), changes))
+        let list = changes.iter().flat_map(restored);
+        list.map(|(name, replay)| (Change::Set { name: name.into(), replay: replay.into() }, replay.into()))
+            .collect()
+    }
+}
+
+/// A Query's text as it is sent, with what Howdah adds between the client's statements.
+struct Added {
+    text: Vec<u8>,
+    /// How much of the client's text is in `text`.
+    copied: usize,
+    /// How many characters are in `text`.
+    characters: usize,
+    /// Where something was added, and how much, in characters.
+    places: Vec<(usize, usize)>,
+}
+
+impl Added {
+    fn copy(&mut self, sql: &[u8], end: usize) {
+        let part = sql.get(self.copied..end).unwrap_or_default();
+        self.push(part);
+        self.copied = end;
+    }
+
+    fn add(&mut self, sql: &[u8], end: usize, statement: &[u8]) {
+        self.copy(sql, end);
+        let before = self.characters;
+        // A line comment may end here.
+        self.push(b"\n;");
+        self.push(statement);
+        self.places.push((before, self.characters - before));
+    }
+
+    fn push(&mut self, part: &[u8]) {
+        self.characters += part.iter().filter(|byte| *byte & 0xc0 != 0x80).count();
+        self.text.extend_from_slice(part);
     }
 }
 

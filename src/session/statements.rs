@@ -11,7 +11,7 @@ use super::settings::Settings;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// What the servers' names of prepared statements begin with; letters and digits follow.
 pub const NAME_PREFIX: &[u8] = b"__howdah_";
@@ -51,6 +51,8 @@ pub struct Statement {
     pub traits: Traits,
     /// Whether a server has taken it, under the schema and settings that it is shared under.
     pub is_proven: AtomicBool,
+    /// Its result's columns, as the first server described them: another must say the same.
+    pub columns: OnceLock<Box<[u8]>>,
 }
 
 /// What executing a statement needs beyond sending it.
@@ -69,6 +71,14 @@ pub struct Traits {
 }
 
 impl Statement {
+    /// Whether these are the columns that it had from the first; `false`: the schema changed.
+    pub fn has_columns(&self, columns: Box<[u8]>) -> bool {
+        match self.columns.get() {
+            Some(known) => *known == columns,
+            None => self.columns.set(columns).is_ok(),
+        }
+    }
+
     /// Whether executing it does nothing but what its text says to the database (and perhaps advance
     /// a sequence).
     pub fn is_plain(&self) -> bool {
@@ -102,10 +112,20 @@ pub enum Undo {
     Prepared(u64),
     /// Only the server's knowledge: a statement under a name of a client's is not there after all.
     Named(Box<[u8]>),
-    /// Only the server's knowledge: this statement, of this name of Howdah's, was not closed after all.
-    Closed(u64, Box<[u8]>),
-    /// Only the server's knowledge: this statement under a name of a client's was not closed after all.
-    NamedClosed(Box<[u8]>, u64),
+    /// Only the server's knowledge: the statement that was to be closed is there still.
+    Closed {
+        /// Its id.
+        id: u64,
+        /// Its name on the server.
+        name: Box<[u8]>,
+    },
+    /// Likewise of a statement under a name of a client's.
+    NamedClosed {
+        /// Its id.
+        id: u64,
+        /// Its name.
+        name: Box<[u8]>,
+    },
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -18,8 +18,11 @@ pub fn redacted(sql: &[u8], standard_conforming_strings: bool) -> String {
             out.extend_from_slice(b" ...");
             break;
         }
-        let is_literal =
-            token.kind.is_string() || matches!(token.kind, TokenKind::Integer | TokenKind::Numeric);
+        let is_literal = token.kind.is_string()
+            || matches!(
+                token.kind,
+                TokenKind::Integer | TokenKind::Numeric | TokenKind::BitString | TokenKind::HexString
+            );
         let text = if is_literal { b"?" } else { token.text(sql) };
         let glued = matches!(
             token.kind,

@@ -87,3 +87,51 @@ case! { half_a_message_left_behind, |place| {
     a.vanish();
     assert_eq!(b.run("select 1").shape(), "TDCZ");
 }}
+
+// What a pipeline leaves open.
+
+case! { an_implicit_transaction_is_ones_own_until_sync, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    let table = format!("until_sync_{}", place.port);
+    b.run(&format!("create table {table} (id int)"));
+    a.send(&[parse("", &format!("insert into {table} values (1)"), &[]), bind("", "", &[], &[], &[]), execute("", 0), flush()].concat());
+    a.until(b'C');
+    b.send(&query("select 1/0"));
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(a.ask(&sync()).status(), 'I');
+    assert_eq!(b.reply().sqlstate().unwrap(), "22012");
+    assert_eq!(b.value(&format!("select count(*) from {table}")), "1", "b's error undid a's insert");
+}}
+
+case! { a_copy_that_fails_in_the_middle_of_a_long_message, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    let table = format!("copy_cut_{}", place.port);
+    b.run(&format!("create table {table} (id int)"));
+    a.send(&query(&format!("copy {table} from stdin")));
+    a.until(b'G');
+    let long = copy_data("7\n".repeat(200_000).as_bytes());
+    let (start, rest) = long.split_at(100_000);
+    a.send(start);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    a.send(rest);
+    a.send(&copy_data(b"no number\n"));
+    a.send(start);
+    a.until(b'Z');
+    b.send(&query("select 'of b'"));
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    a.send(rest);
+    assert_eq!(b.reply().ok().value(), "of b");
+    assert_eq!(a.value(&format!("select count(*) from {table}")), "0");
+}}
+
+case! { an_unlisten_rolled_back over 2, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    let channel = format!("kept_{}", place.port);
+    a.run(&format!("listen {channel}"));
+    a.run("begin");
+    a.run("unlisten *");
+    a.run("rollback");
+    a.run(&format!("unlisten *; listen {channel}"));
+    b.run(&format!("notify {channel}, 'hello'"));
+    a.until(b'A');
+}}

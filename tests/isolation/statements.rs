@@ -149,3 +149,78 @@ case! { a_list_of_statements_beside_one_that_cannot_be_prepared_again over 2, |p
     b.run("discard all");
     assert_eq!(a.ask(&[bind("", "p", &[], &[], &[]), execute("", 0), sync()].concat()).ok().value(), "of a");
 }}
+
+#[test]
+fn a_statement_that_was_to_give_way_in_a_failed_pipeline_is_there_still() {
+    let config = Config::new(&[Postgres::shared().port]).pool("size", 1).pool("prepared_statements_max", 8);
+    let howdah = Howdah::start(&config);
+    let mut a = howdah.app();
+    for number in 1..=9 {
+        a.ask(&[parse(&format!("s{number}"), &format!("select {number}"), &[]), sync()].concat()).ok();
+    }
+    let run = |name: &str| [bind("", name, &[], &[], &[]), execute("", 0), sync()].concat();
+    let failed = [
+        parse("", "select 1/0", &[]),
+        bind("", "", &[], &[], &[]),
+        execute("", 0),
+        parse("s10", "select 10", &[]),
+        sync(),
+    ];
+    assert_eq!(a.ask(&failed.concat()).sqlstate().unwrap(), "22012");
+    for number in 1..=9 {
+        assert_eq!(a.ask(&run(&format!("s{number}"))).ok().value(), number.to_string());
+    }
+    assert_eq!(a.ask(&run("s10")).sqlstate().unwrap(), "26000");
+}
+
+case! { a_statement_prepared_before_its_table_changed, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    let table = format!("changed_{}", place.port);
+    b.run(&format!("create table {table} (x int); insert into {table} values (1)"));
+    let sql = format!("select * from {table}");
+    a.ask(&[parse("old", &sql, &[]), sync()].concat()).ok();
+    let run = |name: &str| [bind("", name, &[], &[], &[]), execute("", 0), sync()].concat();
+    assert_eq!(a.ask(&run("old")).ok().value(), "1");
+    b.run(&format!("alter table {table} add column y int default 2"));
+    assert_eq!(a.ask(&run("old")).sqlstate().unwrap(), "0A000", "as on a session of one's own");
+    b.ask(&[parse("new", &sql, &[]), sync()].concat()).ok();
+    assert_eq!(b.ask(&run("new")).ok().rows()[0].len(), 2);
+    a.ask(&[parse("new", &sql, &[]), sync()].concat()).ok();
+    assert_eq!(a.ask(&run("new")).ok().rows()[0].len(), 2);
+    assert_eq!(a.ask(&run("old")).sqlstate().unwrap(), "0A000");
+}}
+
+case! { a_sql_statement_whose_table_is_gone, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    let table = format!("gone_{}", place.port);
+    b.run(&format!("create table {table} (x int)"));
+    a.run(&format!("prepare of_gone as select * from {table}"));
+    b.run("prepare of_gone as select 'of b'");
+    b.run(&format!("drop table {table}"));
+    assert!(a.query("execute of_gone").sqlstate().is_some());
+    assert_eq!(b.value("execute of_gone"), "of b");
+    a.run("prepare after_all as select 'works'");
+    assert_eq!(a.value("execute after_all"), "works");
+    assert_eq!(b.value("execute of_gone"), "of b");
+}}
+
+#[test]
+fn a_statement_whose_columns_changed_is_an_error_on_another_connection_too() {
+    let howdah = Howdah::start(&Config::new(&[Postgres::shared().port]).pool("size", 1));
+    let (mut a, mut b) = (howdah.app(), howdah.app());
+    let table = format!("moved_{}", howdah.port);
+    b.run(&format!("create table {table} (x int); insert into {table} values (1)"));
+    a.ask(&[parse("old", &format!("select * from {table}"), &[]), sync()].concat()).ok();
+    a.ask(&[parse("same", &format!("select x from {table}"), &[]), sync()].concat()).ok();
+    let run = |name: &str| [bind("", name, &[], &[], &[]), execute("", 0), sync()].concat();
+    assert_eq!(a.ask(&run("old")).ok().value(), "1");
+    let pid = b.server_pid();
+    b.run(&format!("alter table {table} add column y int default 2"));
+    Postgres::shared().session("postgres", "app").run(&format!("select pg_terminate_backend({pid})"));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_ne!(b.server_pid(), pid);
+    assert_eq!(a.ask(&run("same")).ok().value(), "1");
+    let reply = a.ask(&run("old"));
+    assert!(reply.sqlstate().is_some() && !reply.shape().contains('D'), "{reply:?}");
+    assert_eq!(a.ask(&run("same")).ok().value(), "1");
+}
