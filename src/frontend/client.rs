@@ -14,6 +14,7 @@ use crate::protocol::{TransactionStatus, frontend, read, write};
 use crate::session::expected::{Expected, Kind};
 use crate::session::server_state::Copy;
 use crate::session::{Session, Tools, query_text};
+use crate::sql::Kind as SqlKind;
 use crate::sql::redacted::redacted;
 use crate::sql::scan::scan;
 use crate::sqlstate;
@@ -479,7 +480,16 @@ impl Client {
                 hidden: &hidden,
                 prepared_statements_max: database.prepared_statements_max,
             };
-            session.frontend(bytes, &mut connection.state, &mut tools, &mut to_server)
+            let result = session.frontend(bytes, &mut connection.state, &mut tools, &mut to_server);
+            if matches!(bytes.first(), Some(&(frontend::QUERY | frontend::PARSE)))
+                && scratch
+                    .scanned
+                    .iter()
+                    .any(|one| matches!(one.kind, SqlKind::Create | SqlKind::Alter | SqlKind::Drop))
+            {
+                service.directory.leave_databases(bytes);
+            }
+            result
         });
         connection.out = to_server;
         if connection.state.owes_synthetic() {

@@ -11,8 +11,8 @@ use super::{Pooling, Session, Tools};
 use crate::protocol::frame::HEADER_LEN;
 use crate::protocol::read::Reader;
 use crate::protocol::{TransactionStatus, frontend, write};
-use crate::sql::Effects;
 use crate::sql::scan::scan;
+use crate::sql::{Effects, Kind as SqlKind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -43,6 +43,7 @@ impl Session {
         if name.is_empty() {
             let statement = make(tools.shared.statements.next_id(), sql, tail, scs, tools);
             let id = statement.id;
+            self.materialise_referred(&statement, server, to_server);
             let before = self.unnamed.replace(Arc::new(statement));
             let undo = Undo::Unnamed { before, server: server.unnamed };
             server.unnamed = id;
@@ -63,8 +64,12 @@ impl Session {
     fn shared_statement(&self, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> Arc<Statement> {
         let statements = &tools.shared.statements;
         // 'now' and its like are constants as of the Parse: nobody else's Parse will do.
-        let is_frozen = tools.scanned.iter().any(|one| one.effects.contains(Effects::DATETIME_WORD));
-        if is_frozen {
+        // What EXECUTE and FETCH return is settled at Parse, by the client's own statement or cursor.
+        let is_own = tools.scanned.iter().any(|one| {
+            one.effects.intersects(Effects(Effects::DATETIME_WORD.0 | Effects::EXECUTES_PREPARED.0))
+                || matches!(one.kind, SqlKind::Execute | SqlKind::Fetch)
+        });
+        if is_own {
             return Arc::new(make(statements.next_id(), sql, tail, scs, tools));
         }
         let settings = self.tracker.current();
@@ -143,6 +148,7 @@ impl Session {
             write::close(to_server, b'S', &statement.server_name);
         }
         make_room(server, tools, to_server);
+        self.materialise_referred(&statement, server, to_server);
         server.prepared.insert(id, &statement.server_name);
         let undo = Undo::Statement { name: name.into(), before, prepared: Some(id) };
         push(server, Kind::Parse, Some(undo), None);
@@ -182,6 +188,7 @@ impl Session {
         if name.is_empty() {
             self.ensure_unnamed(server, to_server);
             if let Some(statement) = self.unnamed.clone() {
+                self.materialise_referred(&statement, server, to_server);
                 self.bound(portal, &statement, server);
             }
             forward(Kind::Bind, frame, server, to_server);
@@ -196,6 +203,7 @@ impl Session {
         };
         make_room(server, tools, to_server);
         self.ensure(&statement, name, server, to_server);
+        self.materialise_referred(&statement, server, to_server);
         self.bound(portal, &statement, server);
         push(server, Kind::Bind, None, Some(OnError::Rename(name.into())));
         write_bind(to_server, portal, &statement.server_name, rest);
@@ -260,11 +268,9 @@ impl Session {
         self.forget_others_sequences(statement.traits, false, server, to_server);
         self.note_sequence(statement.traits, server);
         if statement.traits.lists_prepared {
-            self.materialise_all(server, to_server);
+            self.materialise_all(server, to_server, false);
         }
-        for name in &statement.refers_to {
-            self.materialise(name, server, to_server, false);
-        }
+        self.materialise_referred(&statement, server, to_server);
         let mut entry = Expected::client(Kind::Execute);
         if !matches!(statement.outcome, Outcome::Nothing) {
             entry.outcomes = Some(Box::new(Outcomes {
@@ -349,10 +355,11 @@ impl Session {
 
     /// Makes the server's unnamed statement the client's.
     fn ensure_unnamed(&mut self, server: &mut ServerState, to_server: &mut Vec<u8>) {
-        match &self.unnamed {
+        match self.unnamed.clone() {
             Some(statement) if statement.id == server.unnamed => {}
             Some(statement) => {
-                let undo = Undo::Unnamed { before: Some(Arc::clone(statement)), server: server.unnamed };
+                self.materialise_referred(&statement, server, to_server);
+                let undo = Undo::Unnamed { before: Some(Arc::clone(&statement)), server: server.unnamed };
                 server.unnamed = statement.id;
                 let mut entry = Expected::own(Kind::Parse);
                 entry.undo = Some(Box::new(undo));
@@ -383,12 +390,26 @@ impl Session {
         if server.prepared.touch(statement.id) {
             return;
         }
+        self.materialise_referred(statement, server, to_server);
         server.prepared.insert(statement.id, &statement.server_name);
         let mut entry = Expected::own(Kind::Parse);
         entry.undo = Some(Box::new(Undo::Prepared(statement.id)));
         server.expected.push_back(entry);
         write::parse(to_server, &statement.server_name, &statement.sql, &statement.tail);
         ask_columns(statement, server, to_server);
+    }
+
+    /// Makes the names that `statement` says (`EXECUTE name`) mean the client's: the server looks at
+    /// them when it parses, binds and executes the statement.
+    fn materialise_referred(
+        &mut self,
+        statement: &Statement,
+        server: &mut ServerState,
+        to_server: &mut Vec<u8>,
+    ) {
+        for name in &statement.refers_to {
+            self.materialise(name, server, to_server, false);
+        }
     }
 
     /// Makes `name`, as SQL says it, mean on the server what it means to the client: its statement of
@@ -426,25 +447,28 @@ impl Session {
         }
     }
 
-    /// Makes the server's list of prepared statements exactly the client's.
-    pub(super) fn materialise_all(&mut self, server: &mut ServerState, to_server: &mut Vec<u8>) {
+    /// Makes the server's list of prepared statements exactly the client's. Those that are there stay,
+    /// with what the server counted of them. `alone` as for [`Self::materialise`].
+    pub(super) fn materialise_all(&mut self, server: &mut ServerState, to_server: &mut Vec<u8>, alone: bool) {
         let Some(()) = (server.status != TransactionStatus::Failed).then_some(()) else { return };
         let mine: Vec<Box<[u8]>> =
             self.names.as_ref().map(|names| names.statements.keys().cloned().collect()).unwrap_or_default();
-        if server.prepared.is_empty() && server.named.len() <= mine.len() {
-            let strangers = server.named.keys().any(|name| !mine.contains(name));
-            if !strangers && mine.iter().all(|name| server.named.contains_key(name)) {
-                return;
-            }
+        for (id, name) in server.prepared.take_all() {
+            write::close(to_server, b'S', &name);
+            own_undone(server, Kind::Close, Undo::Closed { id, name });
         }
-        server.prepared.clear();
-        server.named.clear();
-        run_utility(b"DEALLOCATE ALL", b"", server, to_server);
-        for name in mine {
+        let strangers: Vec<Box<[u8]>> =
+            server.named.keys().filter(|name| !mine.contains(name)).cloned().collect();
+        for name in strangers {
             self.materialise(&name, server, to_server, false);
         }
-        own(server, Kind::Sync);
-        write::sync(to_server);
+        if alone {
+            own(server, Kind::Sync);
+            write::sync(to_server);
+        }
+        for name in mine {
+            self.materialise(&name, server, to_server, alone);
+        }
     }
 }
 

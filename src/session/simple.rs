@@ -58,7 +58,7 @@ impl Session {
             self.forget_others_sequences(one.traits, true, server, to_server);
             self.note_sequence(one.traits, server);
             if one.traits.lists_prepared {
-                self.materialise_all(server, to_server);
+                self.materialise_all(server, to_server, true);
             }
             for name in &one.refers_to {
                 self.materialise(name, server, to_server, true);

@@ -267,4 +267,9 @@ impl PreparedSet {
         let oldest = self.used.iter().min_by_key(|(_, (used, _))| *used).map(|(id, _)| *id)?;
         self.used.remove(&oldest).map(|(_, name)| (oldest, name))
     }
+
+    /// Takes out all: their ids, and the names that are to be closed.
+    pub fn take_all(&mut self) -> Vec<(u64, Box<[u8]>)> {
+        self.used.drain().map(|(id, (_, name))| (id, name)).collect()
+    }
 }

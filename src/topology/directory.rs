@@ -134,6 +134,25 @@ impl Directory {
         list
     }
 
+    /// Closes idle connections to databases that `statement` names, if it is about databases, and to
+    /// `template1`: DROP, ALTER and CREATE DATABASE (of its template) wait 5 seconds for others to be
+    /// gone, and on a Postgres without pools those would be.
+    pub fn leave_databases(&self, statement: &[u8]) {
+        let lower = statement.to_ascii_lowercase();
+        let names = |name: &str| memchr::memmem::find(&lower, name.to_ascii_lowercase().as_bytes()).is_some();
+        if !names("database") {
+            return;
+        }
+        for database in self.databases() {
+            for pool in &database.pools {
+                let name: &str = &pool.manager().login().database;
+                if pool.manager().open() > 0 && (names(name) || name == "template1") {
+                    pool.close_all();
+                }
+            }
+        }
+    }
+
     /// Pauses or resumes the pools of one database, or of all (`None`), those made later included. A
     /// database that was paused by its name stays so when all are resumed. Whether that changed anything.
     pub fn set_paused(&self, name: Option<&str>, paused: bool) -> bool {

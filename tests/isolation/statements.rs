@@ -110,6 +110,46 @@ case! { cursors_end_with_their_transaction, |place| {
     assert_eq!(b.value("select count(*) from pg_cursors"), "0");
 }}
 
+case! { what_execute_and_fetch_return_is_described_by_ones_own over 2, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    let columns = |client: &mut Wire, sql: &str| {
+        let answer = client.ask(&[parse("s", sql, &[]), named(b'D', b'S', "s"), sync()].concat()).ok();
+        client.ask(&[named(b'C', b'S', "s"), sync()].concat()).ok();
+        answer.types()
+    };
+    a.run("prepare p as select 1");
+    b.run("prepare p as select 'x'::text, 2, 3");
+    for (client, declare) in
+        [(&mut a, "declare c cursor for select 1"), (&mut b, "declare c cursor for select 'x'::text, 2, 3")]
+    {
+        client.run("begin");
+        client.run(declare);
+    }
+    let of_a = [columns(&mut a, "execute p"), columns(&mut a, "fetch all from c")];
+    let of_b = [columns(&mut b, "execute p"), columns(&mut b, "fetch all from c")];
+    assert_eq!(of_a, [vec![23], vec![23]]);
+    assert_eq!(of_b, [vec![25, 23, 23], vec![25, 23, 23]]);
+}}
+
+case! { a_list_of_statements_beside_one_that_cannot_be_prepared_again over 2, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    a.ask(&[parse("p", "select 'of a'", &[]), sync()].concat()).ok();
+    b.run("create temp table gone (x int); create temp table there (x int)");
+    b.run("prepare stale as select * from gone");
+    b.run("drop table gone");
+    b.run("prepare fresh as select count(*) from there");
+    for _ in 0..2 {
+        let listed = "select string_agg(name, ',' order by name) from pg_prepared_statements";
+        assert_eq!(b.value(listed), "fresh,stale");
+        assert_eq!(b.value("execute fresh"), "0");
+    }
+    assert_eq!(b.value("select generic_plans from pg_prepared_statements where name = 'fresh'"), "2");
+    assert_eq!(b.query("execute stale").sqlstate().unwrap(), "42P01");
+    assert_eq!(b.value("execute fresh"), "0");
+    b.run("discard all");
+    assert_eq!(a.ask(&[bind("", "p", &[], &[], &[]), execute("", 0), sync()].concat()).ok().value(), "of a");
+}}
+
 #[test]
 fn a_statement_that_was_to_give_way_in_a_failed_pipeline_is_there_still() {
     let config = Config::new(&[Postgres::shared().port]).pool("size", 1).pool("prepared_statements_max", 8);

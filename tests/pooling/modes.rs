@@ -76,3 +76,30 @@ fn transaction_pooling_shares_between_transactions() {
     pids.dedup();
     assert_eq!(pids.len(), 1);
 }
+
+#[test]
+fn idle_connections_do_not_keep_a_database_from_being_copied_renamed_or_dropped() {
+    let port = Postgres::shared().port;
+    let any = format!(
+        "name = \"nobody\"\n\n[[cluster]]\nname = \"*\"\n[[cluster.shard]]\nname = \"any\"\nprimary = \"127.0.0.1:{port}\""
+    );
+    let howdah = Howdah::start(&Config::new(&[port]).user(&any));
+    let client = |database: &str| Wire::login(howdah.port, &[("user", "postgres"), ("database", database)]);
+    let (first, copy, renamed) =
+        (format!("left_{port}"), format!("left_copy_{port}"), format!("left_renamed_{port}"));
+    let mut admin = client("postgres");
+    let visit = |database: &str| {
+        let mut visitor = client(database);
+        assert_eq!(visitor.value("select 1"), "1");
+        visitor.terminate();
+    };
+    admin.run(&format!("create database {first}"));
+    visit(&first);
+    admin.run(&format!("create database {copy} template {first}"));
+    visit(&first);
+    admin.run(&format!("alter database {first} rename to {renamed}"));
+    visit(&renamed);
+    visit(&copy);
+    admin.run(&format!("drop database {renamed}"));
+    admin.run(&format!("drop database {copy}"));
+}

@@ -114,6 +114,20 @@ impl Reply {
         self.rows().into_iter().map(|row| row[0].clone().unwrap_or_else(|| "NULL".into())).collect()
     }
 
+    /// The types of the columns, where they were described.
+    pub fn types(&self) -> Vec<u32> {
+        let Some(described) = self.tagged(b'T').next() else { return Vec::new() };
+        let mut rest = &described.body[2..];
+        let mut types = Vec::new();
+        while !rest.is_empty() {
+            let name = rest.iter().position(|byte| *byte == 0).unwrap();
+            let field = &rest[name + 1..];
+            types.push(u32::from_be_bytes(field[6..10].try_into().unwrap()));
+            rest = &field[18..];
+        }
+        types
+    }
+
     /// The command tags.
     pub fn tags(&self) -> Vec<String> {
         self.tagged(b'C').map(Frame::text).collect()
