@@ -180,6 +180,7 @@ impl Session {
         if name.is_empty() {
             self.ensure_unnamed(server, to_server);
             if let Some(statement) = self.unnamed.clone() {
+                self.materialise_referred(&statement, server, to_server);
                 self.bound(portal, &statement, server);
             }
             forward(Kind::Bind, frame, server, to_server);
@@ -194,6 +195,7 @@ impl Session {
         };
         make_room(server, tools, to_server);
         self.ensure(&statement, name, server, to_server);
+        self.materialise_referred(&statement, server, to_server);
         self.bound(portal, &statement, server);
         push(server, Kind::Bind, None, Some(OnError::Rename(name.into())));
         write_bind(to_server, portal, &statement.server_name, rest);
@@ -217,6 +219,9 @@ impl Session {
         }
         if name.is_empty() {
             self.ensure_unnamed(server, to_server);
+            if let Some(statement) = self.unnamed.clone() {
+                self.materialise_referred(&statement, server, to_server);
+            }
             forward(Kind::DescribeStatement, frame, server, to_server);
             return;
         }
@@ -224,6 +229,7 @@ impl Session {
             Some(statement) => {
                 make_room(server, tools, to_server);
                 self.ensure(&statement, name, server, to_server);
+                self.materialise_referred(&statement, server, to_server);
                 push(server, Kind::DescribeStatement, None, Some(OnError::Rename(name.into())));
                 write::describe(to_server, b'S', &statement.server_name);
             }
@@ -260,9 +266,7 @@ impl Session {
         if statement.traits.lists_prepared {
             self.materialise_all(server, to_server);
         }
-        for name in &statement.refers_to {
-            self.materialise(name, server, to_server, false);
-        }
+        self.materialise_referred(&statement, server, to_server);
         let mut entry = Expected::client(Kind::Execute);
         if !matches!(statement.outcome, Outcome::Nothing) {
             entry.outcomes =
@@ -398,6 +402,19 @@ impl Session {
         if alone {
             own(server, Kind::Sync);
             write::sync(to_server);
+        }
+    }
+
+    /// Makes the names that `statement` refers to mean what they mean to the client: EXECUTE is described, also at
+    /// Bind, by the statement that it names, and another client's is not to be seen.
+    fn materialise_referred(
+        &mut self,
+        statement: &Statement,
+        server: &mut ServerState,
+        to_server: &mut Vec<u8>,
+    ) {
+        for name in &statement.refers_to {
+            self.materialise(name, server, to_server, false);
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Server {
 
 struct Portal {
     sql: String,
+    /// What its rows are of, as of Bind; empty where it gives none.
+    described: String,
     told: u8,
     done: bool,
 }
@@ -248,19 +250,21 @@ impl Server {
                 if !portal.is_empty() && self.portals.contains_key(&portal) {
                     return error(b"42P03", "the portal exists".to_owned());
                 }
-                self.portals.insert(portal, Portal { sql, told: 0, done: false });
+                let described = self.resolve(&sql).unwrap_or_default();
+                self.portals.insert(portal, Portal { sql, described, told: 0, done: false });
                 write::message(out, backend::BIND_COMPLETE, |_| ());
             }
             frontend::DESCRIBE => {
                 let target = name();
                 let (kind, name) = target.split_first().expect("a kind");
-                let sql = if *kind == b'S' {
-                    self.statements.get(name).cloned().ok_or_else(|| missing(&text(name)))?
+                let (sql, described) = if *kind == b'S' {
+                    let sql = self.statements.get(name).cloned().ok_or_else(|| missing(&text(name)))?;
+                    let described = self.resolve(&sql).unwrap_or_default();
+                    (sql, described)
                 } else {
-                    let portal = self.portals.get(name);
-                    portal.map(|portal| portal.sql.clone()).ok_or_else(|| missing_portal(name))?
+                    let portal = self.portals.get(name).ok_or_else(|| missing_portal(name))?;
+                    (portal.sql.clone(), portal.described.clone())
                 };
-                let described = self.resolve(&sql).unwrap_or_default();
                 if described.starts_with("select") {
                     self.allowed(&sql)?;
                 }
@@ -317,7 +321,7 @@ impl Server {
         if done {
             return error(b"55000", "the portal was run".to_owned());
         }
-        let is_rows = sql.starts_with("select") || sql.starts_with("execute");
+        let is_rows = portal.described.starts_with("select");
         let row_sql = self.resolve(&sql)?;
         let row_count = if row_limit == 0 { ROWS - told } else { row_limit.min(ROWS - told) };
         let is_suspended = is_rows && row_limit > 0 && told + row_count < ROWS && sql != "select fail()";
