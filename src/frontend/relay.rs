@@ -4,12 +4,8 @@
 //! has to know of are looked at. Where the client reads slowly, the server is not read.
 
 use super::client::Client;
-use crate::backend::ServerConnection;
 use crate::net::stream::Stream;
-use crate::protocol::backend;
-use crate::protocol::frame::{self, HEADER_LEN};
-use crate::session::expected::Expected;
-use crate::session::{Session, Shared, Verdict};
+use crate::session::take::{KEPT_MAX, Take};
 use crate::sql::scan::Statements;
 use std::cell::RefCell;
 use std::io;
@@ -23,9 +19,6 @@ const CHUNK: usize = 64 * 1024;
 const SERVER_BACKLOG_MAX: usize = 256 * 1024;
 /// Where at least this much input waits to be processed, the client is not read.
 const INPUT_BACKLOG_MAX: usize = 256 * 1024;
-
-/// Messages of a server up to this length are forwarded whole.
-const KEPT_MAX: usize = 16 * 1024;
 
 /// Buffers that a thread's clients use in turn, so that an idle one holds none.
 pub(super) struct Scratch {
@@ -191,12 +184,20 @@ impl Client {
                 connection.partial.clear();
             }
             let chunk = scratch.chunk.get(..kept + n).unwrap_or_default();
-            let mut taken = Take { session, shared: &service.shared, connection, out };
-            let run = match taken.take(chunk) {
+            let taken = Take {
+                session,
+                shared: &service.shared,
+                server: &mut connection.state,
+                partial: &mut connection.partial,
+                passing: &mut connection.passing,
+                out,
+            }
+            .take(chunk);
+            let run = match taken {
                 Ok(run) => run,
                 Err(reason) => {
                     return Poll::Ready(Some(Event::ServerGone {
-                        in_message: taken.connection.passing > 0,
+                        in_message: connection.passing > 0,
                         reason: Some(reason),
                     }));
                 }
@@ -237,124 +238,4 @@ fn send_run(
     }
     out.extend_from_slice(rest);
     Ok(())
-}
-
-/// One chunk of server bytes on its way.
-struct Take<'a> {
-    session: &'a mut Session,
-    shared: &'a Shared,
-    connection: &'a mut ServerConnection,
-    out: &'a mut Vec<u8>,
-}
-
-impl Take<'_> {
-    /// Goes through the chunk's messages. What is to be forwarded unchanged is returned as long as it
-    /// is one run at the chunk's end; what comes before something else is copied to `out`.
-    fn take<'c>(&mut self, chunk: &'c [u8]) -> Result<&'c [u8], &'static str> {
-        let mut at = 0;
-        if self.connection.passing > 0 {
-            at = self.connection.passing.min(chunk.len());
-            self.connection.passing -= at;
-        }
-        let mut run_start = 0;
-        if !self.connection.partial.is_empty() {
-            at = self.complete_partial(chunk)?;
-            run_start = at;
-        }
-        while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty()) {
-            let header = frame::header(rest).map_err(|_| "a message of invalid length")?;
-            let Some(header) = header else {
-                self.connection.partial.extend_from_slice(rest);
-                return Ok(chunk.get(run_start..at).unwrap_or_default());
-            };
-            if self.is_row_for_client(header.tag) {
-                if header.frame_len > rest.len() && header.frame_len <= KEPT_MAX {
-                    // Should the server be lost now, the client is not left with half a message.
-                    self.connection.partial.extend_from_slice(rest);
-                    return Ok(chunk.get(run_start..at).unwrap_or_default());
-                }
-                if header.frame_len > rest.len() {
-                    self.connection.passing = header.frame_len - rest.len();
-                    at = chunk.len();
-                } else {
-                    at += header.frame_len;
-                }
-                continue;
-            }
-            let Some(body) = rest.get(HEADER_LEN..header.frame_len) else {
-                self.connection.partial.extend_from_slice(rest);
-                return Ok(chunk.get(run_start..at).unwrap_or_default());
-            };
-            if header.tag == backend::ERROR_RESPONSE {
-                self.out.extend_from_slice(chunk.get(run_start..at).unwrap_or_default());
-                run_start = at;
-            }
-            let end = at + header.frame_len;
-            match self.control(header.tag, body)? {
-                Verdict::Forward => {}
-                Verdict::Swallow => {
-                    // A replacement is in `out` already, and only an error has one: nothing stood between.
-                    self.out.extend_from_slice(chunk.get(run_start..at).unwrap_or_default());
-                    run_start = end;
-                }
-            }
-            at = end;
-            if self.connection.state.owes_synthetic() {
-                self.out.extend_from_slice(chunk.get(run_start..at).unwrap_or_default());
-                run_start = at;
-                Session::synthetic(&mut self.connection.state, self.out);
-            }
-        }
-        Ok(chunk.get(run_start..).unwrap_or_default())
-    }
-
-    fn is_row_for_client(&self, tag: u8) -> bool {
-        matches!(tag, backend::DATA_ROW | backend::COPY_DATA)
-            && self.connection.state.expected.front().is_some_and(Expected::is_shown)
-    }
-
-    fn control(&mut self, tag: u8, body: &[u8]) -> Result<Verdict, &'static str> {
-        self.session
-            .backend(tag, body, &mut self.connection.state, self.shared, self.out)
-            .map_err(|_| "a message that answers nothing")
-    }
-
-    /// Adds to a message that began in an earlier chunk; how far the chunk was used up.
-    fn complete_partial(&mut self, chunk: &[u8]) -> Result<usize, &'static str> {
-        let mut at = 0;
-        let have = self.connection.partial.len();
-        if have < HEADER_LEN {
-            at = (HEADER_LEN - have).min(chunk.len());
-            self.connection.partial.extend_from_slice(chunk.get(..at).unwrap_or_default());
-        }
-        let header = frame::header(&self.connection.partial).map_err(|_| "a message of invalid length")?;
-        let Some(header) = header else { return Ok(at) };
-        let partial_len = self.connection.partial.len();
-        let missing = header.frame_len.saturating_sub(partial_len);
-        let rest = chunk.get(at..).unwrap_or_default();
-        if self.is_row_for_client(header.tag) {
-            // It need not be whole to be passed on.
-            let partial = std::mem::take(&mut self.connection.partial);
-            self.out.extend_from_slice(&partial);
-            let part = missing.min(rest.len());
-            self.out.extend_from_slice(rest.get(..part).unwrap_or_default());
-            self.connection.passing = missing - part;
-            return Ok(at + part);
-        }
-        let part = missing.min(rest.len());
-        self.connection.partial.extend_from_slice(rest.get(..part).unwrap_or_default());
-        at += part;
-        if part < missing {
-            return Ok(at);
-        }
-        let partial = std::mem::take(&mut self.connection.partial);
-        let body = partial.get(HEADER_LEN..).unwrap_or_default();
-        if self.control(header.tag, body)? == Verdict::Forward {
-            self.out.extend_from_slice(&partial);
-        }
-        if self.connection.state.owes_synthetic() {
-            Session::synthetic(&mut self.connection.state, self.out);
-        }
-        Ok(at)
-    }
 }

@@ -244,6 +244,8 @@ pub(super) fn sources(
                 }
             }
         }
+        // There is no `$0`: the server says so.
+        Constant::Param { number: 0, .. } => None,
         Constant::Param { number, is_cast } => {
             let typing = if is_key_only(number) { ParamType::FromKey } else { ParamType::Declared };
             Some(KeySource::Param { number, typing, is_cast })

@@ -227,6 +227,9 @@ impl Session {
         }
         if name.is_empty() {
             self.ensure_unnamed(server, to_server);
+            if let Some(statement) = self.unnamed.clone() {
+                self.materialise_referred(&statement, server, to_server);
+            }
             forward(Kind::DescribeStatement, frame, server, to_server);
             return;
         }
@@ -234,6 +237,7 @@ impl Session {
             Some(statement) => {
                 make_room(server, tools, to_server);
                 self.ensure(&statement, name, server, to_server);
+                self.materialise_referred(&statement, server, to_server);
                 push(server, Kind::DescribeStatement, None, Some(OnError::Rename(name.into())));
                 write::describe(to_server, b'S', &statement.server_name);
             }

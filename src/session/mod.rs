@@ -15,6 +15,7 @@ pub mod server_state;
 pub mod settings;
 mod simple;
 pub mod statements;
+pub mod take;
 
 pub use backend::Verdict;
 pub use outcome::Outcome;

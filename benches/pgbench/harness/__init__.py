@@ -1,0 +1,1 @@
+"""The parts of `benches/pgbench/run`: servers, measurements, tables. Standard library only."""
