@@ -38,13 +38,10 @@ lint:
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 
-# Both run the tests that drive a cluster (tests/*.rs start real Postgres servers); nextest runs no doc tests.
+# Not nextest: it gives every test a process of its own, and so Postgres servers of its own, which the tests of
+# one file share.
 unit:
-	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		set -x; $(CARGO) nextest run --locked --retries 0 && $(CARGO) test --locked --doc; \
-	else \
-		set -x; $(CARGO) test --locked; \
-	fi
+	$(CARGO) test --locked --no-fail-fast
 
 # Clients in other languages, against the binary that `unit` has built.
 clients:
