@@ -195,7 +195,8 @@ impl Client {
             self.database.defaults_changed();
         }
         self.handle.set_pins(self.session.pins());
-        if may_release && self.routed_settled() {
+        let block_ended = self.routed_settled();
+        if may_release && block_ended {
             self.release();
         }
         self.compact();

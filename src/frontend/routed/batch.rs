@@ -465,7 +465,7 @@ impl Client {
             }
             return Ok(());
         }
-        if self.lease.is_none() {
+        if !self.use_any_of_block()? {
             let home = self.routed()?.home();
             if let Err(failed) = self.use_shard(home).await? {
                 self.session.set_status(TransactionStatus::Failed);
@@ -493,10 +493,10 @@ impl Client {
         is_commit: bool,
         needs: &Needs,
     ) -> Result<(), End> {
-        if self.lease.is_none()
-            && self.session.status() == TransactionStatus::InBlock
+        if self.session.status() == TransactionStatus::InBlock
             && needs.shard.is_none()
             && !needs.others
+            && !self.use_any_of_block()?
         {
             self.session.set_status(TransactionStatus::Idle);
             self.routed()?.block = None;
@@ -516,9 +516,7 @@ impl Client {
         if self.routed()?.parked.is_empty() {
             return Ok(());
         }
-        let parked = std::mem::take(&mut self.routed()?.parked);
         self.wait_quiet_keeping().await?;
-        self.routed()?.parked = parked;
         self.on_each_parked(if is_commit { b"COMMIT" } else { b"ROLLBACK" }).await?;
         self.settled().await;
         Ok(())

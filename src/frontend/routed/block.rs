@@ -151,7 +151,14 @@ impl Client {
         let used = (self.routed()?.current, self.lease.take());
         let status = self.session.status();
         let mut back = Vec::new();
-        for (shard, lease) in parked {
+        for (shard, mut lease) in parked {
+            let is_inside = lease
+                .connection()
+                .is_some_and(|connection| connection.state.status != TransactionStatus::Idle);
+            if !is_inside {
+                back.push((shard, lease));
+                continue;
+            }
             self.lease = Some(lease);
             self.mark_attached(shard);
             if self.run_own(sql).await?.is_err() {

@@ -131,7 +131,7 @@ impl Client {
     /// Makes `shard` the one in use, in the session's state and inside the open block.
     async fn use_shard(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
         if self.lease.is_some() && self.routed()?.current == shard {
-            return self.settle_settings().await;
+            return self.settle_and_join().await;
         }
         self.park()?;
         let routed = self.routed()?;
@@ -141,7 +141,7 @@ impl Client {
             let (_, lease) = routed.parked.swap_remove(at);
             self.lease = Some(lease);
             self.mark_attached(shard);
-            return self.settle_settings().await;
+            return self.settle_and_join().await;
         }
         if let Err(error) = self.attach(shard).await? {
             return Ok(Err(error));
@@ -152,6 +152,50 @@ impl Client {
             return Ok(Err(error));
         }
         self.join_block().await
+    }
+
+    /// As [`Self::use_shard`], of the connection in use: one that the client kept between transactions
+    /// has yet to join the open block.
+    async fn settle_and_join(&mut self) -> Result<Result<(), SqlError>, End> {
+        if let Err(error) = self.settle_settings().await? {
+            return Ok(Err(error));
+        }
+        if self.session.status() != TransactionStatus::Idle && !self.is_in_block() {
+            return self.join_block().await;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether the connection in use is inside a transaction, or in the middle of messages.
+    fn is_in_block(&mut self) -> bool {
+        self.lease.as_mut().and_then(|lease| lease.connection()).is_some_and(|connection| {
+            connection.state.status != TransactionStatus::Idle || !connection.state.is_between_messages()
+        })
+    }
+
+    /// Makes a connection of the open block the one in use; whether there is one.
+    fn use_any_of_block(&mut self) -> Result<bool, End> {
+        if self.is_in_block() {
+            return Ok(true);
+        }
+        let parked = std::mem::take(&mut self.routed()?.parked);
+        let mut found = None;
+        for (shard, mut lease) in parked {
+            let is_inside = lease
+                .connection()
+                .is_some_and(|connection| connection.state.status != TransactionStatus::Idle);
+            if is_inside && found.is_none() {
+                found = Some((shard, lease));
+            } else {
+                self.routed()?.parked.push((shard, lease));
+            }
+        }
+        let Some((shard, lease)) = found else { return Ok(false) };
+        self.park()?;
+        self.routed()?.current = shard;
+        self.lease = Some(lease);
+        self.mark_attached(shard);
+        Ok(true)
     }
 
     /// After a reload the rules may be others; a block that is open goes on under those it began with.
@@ -204,7 +248,7 @@ impl Client {
             self.release_all();
             return self.tell_failure(tag, error);
         }
-        if self.lease.is_none() {
+        if !self.use_any_of_block()? {
             let home = self.routed()?.home();
             if let Err(failed) = self.use_shard(home).await? {
                 self.session.set_status(TransactionStatus::Failed);

@@ -269,7 +269,7 @@ impl Client {
     /// COMMIT or ROLLBACK of a block: first where it was written, then where it was only read.
     async fn end_block(&mut self, frame: Range<usize>, is_commit: bool) -> Result<(), End> {
         let wrote = self.routed()?.block.as_ref().and_then(|block| block.wrote);
-        if self.lease.is_none() {
+        if !self.use_any_of_block()? {
             let was_failed = self.session.status() == TransactionStatus::Failed;
             self.session.set_status(TransactionStatus::Idle);
             self.routed()?.block = None;
@@ -287,27 +287,10 @@ impl Client {
             self.forward(frame)?;
             return Ok(());
         }
-        // The readers first where it is a rollback or nothing was written: their answers matter to nobody.
-        // Where something was written, the writer decides; readers have nothing to lose.
+        // The shard that was written decides; the others were only read, and have nothing to lose.
         self.forward(frame)?;
-        let parked = std::mem::take(&mut self.routed()?.parked);
         self.wait_quiet_keeping().await?;
-        let used = self.routed()?.current;
-        let used_lease = self.lease.take();
-        let status = self.session.status();
-        for (shard, lease) in parked {
-            self.lease = Some(lease);
-            self.mark_attached(shard);
-            let sql: &[u8] = if is_commit { b"COMMIT" } else { b"ROLLBACK" };
-            if self.run_own(sql).await?.is_err() {
-                self.drop_lease();
-            }
-            self.release();
-        }
-        self.lease = used_lease;
-        self.routed()?.current = used;
-        self.mark_attached(used);
-        self.session.set_status(status);
+        self.on_each_parked(if is_commit { b"COMMIT" } else { b"ROLLBACK" }).await?;
         self.settled().await;
         Ok(())
     }
