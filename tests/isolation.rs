@@ -103,8 +103,6 @@ fn a_setting_stays_with_its_client(place: &Place, change: &str, setting: &str, c
 mod leftovers;
 #[path = "isolation/pins.rs"]
 mod pins;
-#[path = "isolation/pipelines.rs"]
-mod pipelines;
 #[path = "isolation/settings.rs"]
 mod settings;
 #[path = "isolation/statements.rs"]
