@@ -108,7 +108,7 @@ impl Client {
             }
             match self.next_event().await {
                 Ok(Event::Input) => {}
-                Ok(Event::Settled) => self.settled().await,
+                Ok(Event::Settled) => self.settled(),
                 Ok(Event::ClientGone) => return End::Gone,
                 Ok(Event::ServerGone { in_message, reason }) => {
                     if let Err(end) = self.server_gone(in_message, reason) {
@@ -184,7 +184,13 @@ impl Client {
     }
 
     /// The server owes nothing more.
-    pub(super) async fn settled(&mut self) {
+    fn settled(&mut self) {
+        self.settle();
+        self.compact();
+    }
+
+    /// What becomes of the server connection when it owes nothing more; input stays where it is.
+    pub(super) fn settle(&mut self) {
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else { return };
         if !connection.state.is_between_messages() || self.copy_passing > 0 {
             return;
@@ -199,7 +205,6 @@ impl Client {
         if may_release && block_ended {
             self.release();
         }
-        self.compact();
     }
 
     /// Counts, and logs what was slow.
@@ -296,7 +301,7 @@ impl Client {
             if self.pass_copy_data() {
                 if self.copy_passing == 0 {
                     // The COPY may have failed, and all been answered, while this was on its way.
-                    self.settled().await;
+                    self.settle();
                 }
                 continue;
             }

@@ -518,7 +518,7 @@ impl Client {
         }
         self.wait_quiet_keeping().await?;
         self.on_each_parked(if is_commit { b"COMMIT" } else { b"ROLLBACK" }).await?;
-        self.settled().await;
+        self.settle();
         Ok(())
     }
 
