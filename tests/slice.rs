@@ -364,6 +364,48 @@ fn a_transaction_never_writes_half() {
     }
 }
 
+/// Statements of blocks over several shards, and what is left when they ended.
+fn a_block_over_shards_ends_on_all(stage: &Stage, before: Option<&str>) {
+    let mut wire = stage.howdah.app();
+    if let Some(sql) = before {
+        wire.run(sql);
+    }
+    let sum = "select sum(age) from users";
+    let was = wire.value(sum);
+    for id in 1..=6 {
+        wire.run("begin");
+        wire.run(&format!("update users set age = age + 1000 where id = {id}"));
+        assert_ne!(wire.value(sum), was, "own writes are seen, by all shards' rows");
+        wire.run("savepoint a");
+        wire.run(&format!("update users set age = age + 1000 where id = {id}"));
+        wire.run("rollback to a");
+        wire.run("rollback");
+        assert_eq!(wire.value(sum), was, "nothing of the block is left");
+        wire.run("begin");
+        assert_eq!(wire.value(sum), was);
+        assert_eq!(wire.query("select avg(age) from users").sqlstate().as_deref(), Some("0A000"));
+        assert_eq!(wire.query(sum).sqlstate().as_deref(), Some("25P02"));
+        assert_eq!(wire.query("commit").status(), 'I');
+        wire.run("begin");
+        wire.run("commit");
+        assert_eq!(wire.value(sum), was);
+    }
+    let open = "select count(*) from pg_stat_activity where state like 'idle in transaction%'";
+    for shard in &stage.shards {
+        assert_eq!(shard.app().value(open), "0", "a transaction is open on a shard");
+    }
+}
+
+#[test]
+fn a_block_over_several_shards_ends_on_all_of_them() {
+    a_block_over_shards_ends_on_all(&Stage::new(), None);
+}
+
+#[test]
+fn a_client_that_keeps_its_connection_joins_each_block_with_it() {
+    a_block_over_shards_ends_on_all(&Stage::new(), Some("listen something"));
+}
+
 #[test]
 fn a_statement_reused_with_other_keys_goes_to_the_right_shard_each_time() {
     let stage = Stage::new();
