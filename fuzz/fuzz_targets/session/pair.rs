@@ -2,7 +2,7 @@
 
 use super::Input;
 use super::model::Server;
-use howdah::protocol::{frame, frontend, write};
+use howdah::protocol::{TransactionStatus, frame, frontend, write};
 use howdah::session::describe::HiddenState;
 use howdah::session::params::Parameters;
 use howdah::session::server_state::ServerState;
@@ -97,9 +97,6 @@ pub fn run(input: &mut Input<'_>) {
             }
             _ => {
                 let Some(message) = message(operation % 16, input) else { break };
-                if !is_usual(&message, &connection.state) {
-                    continue;
-                }
                 if client.waits || matches!(message.first(), Some(&(frontend::PARSE | frontend::CLOSE))) {
                     connection.settle(&mut client, &shared);
                     if connection.server.is_lost {
@@ -107,7 +104,10 @@ pub fn run(input: &mut Input<'_>) {
                     }
                     client.waits = false;
                 }
-                client.waits |= message.first() == Some(&frontend::QUERY);
+                if !is_usual(&message, &connection.state) {
+                    continue;
+                }
+                client.waits |= matches!(message.first(), Some(&(frontend::QUERY | frontend::SYNC)));
                 if std::env::var_os("SHOW").is_some() {
                     eprintln!("client {}: {}", client.session.id, message.escape_ascii());
                 }
@@ -121,15 +121,16 @@ pub fn run(input: &mut Input<'_>) {
     connection.settle(&mut client, &shared);
 }
 
-/// What client libraries do not do, and Howdah does not answer as Postgres does: a Query in a pipeline that awaits
-/// its Sync, and PREPARE or DEALLOCATE in a pipeline. They also wait for the answer to a Query, and do not use a
-/// name anew before they know whether the last message about it succeeded.
+/// Leaves out what Howdah does not answer as Postgres does: a Query in a pipeline that awaits its Sync; PREPARE and
+/// DEALLOCATE in a pipeline; in a failed transaction, where a statement cannot be prepared on another connection, what
+/// is not a Query or Sync (only the error's code differs). Clients also wait for the answer to a Query or Sync, and
+/// before they use a name anew.
 fn is_usual(message: &[u8], state: &ServerState) -> bool {
     let names_in_sql = memmem(message, b"prepare ") || memmem(message, b"deallocate ");
     match message.first() {
         Some(&frontend::QUERY) => !state.unsynced,
-        Some(&frontend::PARSE) => !names_in_sql,
-        _ => true,
+        Some(&frontend::SYNC) => true,
+        _ => !names_in_sql && state.status != TransactionStatus::Failed,
     }
 }
 
