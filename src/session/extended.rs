@@ -117,6 +117,11 @@ impl Session {
         self.statement(name).is_some()
     }
 
+    /// What a prepared statement of the client's was made of; the unnamed one's name is empty.
+    pub fn prepared(&self, name: &[u8]) -> Option<&Statement> {
+        if name.is_empty() { self.unnamed.as_deref() } else { self.statement(name).map(AsRef::as_ref) }
+    }
+
     /// Forgets a prepared statement that the client closed; the servers may keep theirs.
     pub fn forget(&mut self, name: &[u8]) {
         if name.is_empty() {

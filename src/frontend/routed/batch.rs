@@ -6,7 +6,8 @@ use super::super::relay::with_scratch;
 use super::block::{Block, Command};
 use super::local::{explain_description, explain_rows};
 use super::scatter::{Describe, Sent};
-use super::simple::{Aimed, Target, target_of};
+use super::several_without_sync;
+use super::simple::{Aimed, Target, names_change, target_of};
 use crate::error::SqlError;
 use crate::exec::{Bindings, PlannedStatement};
 use crate::ids::ShardId;
@@ -15,6 +16,7 @@ use crate::protocol::frame::{self, HEADER_LEN};
 use crate::protocol::read::{Malformed, Reader};
 use crate::protocol::{TransactionStatus, backend, frontend, write};
 use crate::session::expected::Kind as Owed;
+use crate::session::statements::Origin;
 use crate::session::{Session, Tools};
 use crate::sql::scan;
 use crate::sql::scan::Statement as Scanned;
@@ -27,6 +29,24 @@ type Frame = (u8, Range<usize>);
 type BoundPortal = (Box<[u8]>, Option<Arc<PlannedStatement>>);
 /// Formats and values of a Bind message.
 type BindValues<'a> = (SmallVec<[i16; 8]>, SmallVec<[Option<&'a [u8]>; 8]>);
+
+/// The prepared statements that a run of messages makes and closes.
+#[derive(Debug, Default)]
+struct Fresh {
+    parsed: SmallVec<[Box<[u8]>; 1]>,
+    closed: Vec<Box<[u8]>>,
+}
+
+impl Fresh {
+    fn close(&mut self, name: &[u8]) {
+        self.parsed.retain(|parsed| parsed.as_ref() != name);
+        self.closed.push(name.into());
+    }
+
+    fn is_closed(&self, name: &[u8]) -> bool {
+        self.closed.iter().any(|closed| closed.as_ref() == name)
+    }
+}
 
 /// What a run of messages needs.
 #[derive(Debug, Default)]
@@ -43,7 +63,7 @@ struct Needs {
     describes_statement: bool,
     writes: bool,
     commands: Vec<(Command, Vec<u8>, crate::sql::transaction::Modes)>,
-    has_local_setting: bool,
+    changes_names: bool,
     others: bool,
     portals: Vec<(Box<[u8]>, ShardId)>,
 }
@@ -141,6 +161,9 @@ impl Client {
             if self.session.status() == TransactionStatus::Failed {
                 return self.send_batch(frames, None).await;
             }
+            if !self.is_between_messages() {
+                return self.refuse_batch(frames, several_without_sync()).await;
+            }
             return self.answer_over_shards(frames, &needs).await;
         }
         let status = self.session.status();
@@ -162,8 +185,15 @@ impl Client {
             self.routed()?.block = Some(Block::new(text, modes));
         }
         if needs.writes {
-            let shard = needs.shard.map_or_else(|| self.current_shard_or_home(), Ok)?;
+            let shard = needs.shard.map_or_else(|| self.current_or_home(), Ok)?;
             if let Err(error) = self.note_write(shard)? {
+                return self.refuse_batch(frames, error).await;
+            }
+        }
+        for (command, _, modes) in &needs.commands {
+            if *command == Command::Everywhere
+                && let Err(error) = self.note_modes(modes)?
+            {
                 return self.refuse_batch(frames, error).await;
             }
         }
@@ -192,12 +222,6 @@ impl Client {
         Ok(())
     }
 
-    fn current_shard_or_home(&mut self) -> Result<ShardId, End> {
-        let in_use = self.lease.is_some();
-        let routed = self.routed()?;
-        Ok(if in_use { routed.current } else { routed.home() })
-    }
-
     fn frames(&self, batch: Range<usize>) -> Vec<Frame> {
         let mut at = batch.start;
         let mut list = Vec::new();
@@ -219,18 +243,19 @@ impl Client {
     fn needs(&mut self, input: &[u8], frames: &[Frame]) -> Result<Needs, SqlError> {
         let mut needs = Needs::default();
         let mut portals: Vec<BoundPortal> = Vec::new();
+        let mut fresh = Fresh::default();
         for (tag, frame) in frames {
             let body = input.get(frame.start + HEADER_LEN..frame.end).unwrap_or_default();
             let mut reader = Reader::new(body);
             // Malformed ones go on to a server, which says how.
             match *tag {
                 frontend::PARSE => {
-                    let _malformed = self.note_parse(&mut reader)?;
+                    let _malformed = self.note_parse(&mut reader, &mut fresh)?;
                 }
                 frontend::BIND => {
                     needs.binds += 1;
                     let (Ok(portal), Ok(name)) = (reader.cstr(), reader.cstr()) else { continue };
-                    let statement = self.known_statement(name);
+                    let statement = self.planned_statement(name, &fresh)?;
                     portals.push((portal.into(), statement.clone()));
                     if let Some(statement) = statement {
                         self.note_bind(&statement, &mut reader, portal, &mut needs)?;
@@ -242,7 +267,7 @@ impl Client {
                     let (Ok(kind), Ok(name)) = (reader.u8(), reader.cstr()) else { continue };
                     if kind == b'S' {
                         needs.describes_statement = true;
-                        if let Some(statement) = self.known_statement(name) {
+                        if let Some(statement) = self.planned_statement(name, &fresh)? {
                             if let Route::Refused(error) = &statement.planned.route {
                                 return Err(SqlError::clone(error));
                             }
@@ -260,10 +285,49 @@ impl Client {
                     needs.limits_rows |= limit != 0;
                     self.note_portal(portal, &portals, &mut needs);
                 }
+                frontend::CLOSE => {
+                    if let (Ok(b'S'), Ok(name)) = (reader.u8(), reader.cstr()) {
+                        fresh.close(name);
+                    }
+                }
                 _ => {}
             }
         }
+        if needs.changes_names && needs.binds > 1 {
+            return Err(names_change());
+        }
         Ok(needs)
+    }
+
+    /// The plan of the statement that a name stands for: as the messages at hand make it, else as the
+    /// session has it. `None`: there is none, as a server will say.
+    fn planned_statement(
+        &mut self,
+        name: &[u8],
+        fresh: &Fresh,
+    ) -> Result<Option<Arc<PlannedStatement>>, SqlError> {
+        if fresh.parsed.iter().any(|parsed| parsed.as_ref() == name) {
+            return Ok(self.known_statement(name));
+        }
+        let Some(statement) = self.session.prepared(name).filter(|_| !fresh.is_closed(name)) else {
+            return Ok(None);
+        };
+        if statement.origin == Origin::Sql {
+            return Err(SqlError::refused(
+                "a statement prepared by SQL is not supported yet in the extended protocol with several shards",
+                "Use EXECUTE, or prepare it by a Parse message.",
+            ));
+        }
+        let known = self.known_statement(name).filter(|known| known.source == statement.sql);
+        if known.is_some() {
+            return Ok(known);
+        }
+        let (sql, types) = (statement.sql.clone(), declared_types(&mut Reader::new(&statement.tail)));
+        let planned = Arc::new(self.plan_prepared(&sql, types)?);
+        if let Some(routed) = self.routed.as_deref_mut() {
+            routed.statements.insert(name.into(), Arc::clone(&planned));
+        }
+        Ok(Some(planned))
     }
 
     fn known_statement(&self, name: &[u8]) -> Option<Arc<PlannedStatement>> {
@@ -281,18 +345,18 @@ impl Client {
         }
     }
 
-    fn note_parse(&mut self, reader: &mut Reader<'_>) -> Result<Result<(), Malformed>, SqlError> {
+    fn note_parse(
+        &mut self,
+        reader: &mut Reader<'_>,
+        fresh: &mut Fresh,
+    ) -> Result<Result<(), Malformed>, SqlError> {
         let (Ok(name), Ok(sql)) = (reader.cstr(), reader.cstr()) else { return Ok(Err(Malformed)) };
-        let mut types = Vec::new();
-        let count = reader.i16().unwrap_or(0);
-        for _ in 0..count {
-            let Ok(oid) = reader.u32() else { break };
-            types.push(oid);
-        }
-        if !name.is_empty() && self.session.has_statement(name) {
+        let types = declared_types(reader);
+        if !name.is_empty() && self.session.has_statement(name) && !fresh.is_closed(name) {
             // Postgres refuses a name that is taken, and the statement of that name stays.
             return Ok(Ok(()));
         }
+        fresh.parsed.push(name.into());
         if self.known_statement(name).is_some_and(|known| self.is_same(&known, sql, &types)) {
             return Ok(Ok(()));
         }
@@ -363,7 +427,7 @@ impl Client {
         };
         let statement = self.replanned(statement)?;
         let aimed = self.aim_prepared(&statement, &scanned, reader, scs)?;
-        needs.has_local_setting |= aimed.is_local_setting;
+        needs.changes_names |= aimed.changes_names;
         needs.writes |= aimed.writes;
         let command = if aimed.is_local_setting { Command::Everywhere } else { aimed.command };
         if command != Command::Plain {
@@ -428,7 +492,7 @@ impl Client {
     async fn send_batch(&mut self, frames: &[Frame], shard: Option<ShardId>) -> Result<(), End> {
         let shard = match shard {
             Some(shard) => shard,
-            None => self.current_shard_or_home()?,
+            None => self.current_or_home()?,
         };
         if let Err(error) = self.use_shard(shard).await? {
             return self.refuse_batch(frames, error).await;
@@ -455,7 +519,7 @@ impl Client {
     /// Answers the messages with an error, as Postgres answers those from the failing one to Sync.
     async fn refuse_batch(&mut self, frames: &[Frame], error: SqlError) -> Result<(), End> {
         let sync = frames.iter().find(|(tag, _)| *tag == frontend::SYNC).map(|(_, frame)| frame.clone());
-        if self.session.status() == TransactionStatus::Idle {
+        if self.session.status() == TransactionStatus::Idle && !self.is_in_block() {
             self.release_all();
             self.began = None;
             write::error_response(&mut self.out, &error);
@@ -505,12 +569,19 @@ impl Client {
         }
         let wrote = self.routed()?.block.as_ref().and_then(|block| block.wrote);
         let shard = needs.shard.or(wrote);
-        if needs.writes && wrote.is_some() && needs.shard.is_some() && needs.shard != wrote {
+        if wrote.is_some() && needs.shard.is_some() && needs.shard != wrote {
+            // The end of the block would be answered by a shard that was not written.
             let error = SqlError::refused(
-                "a transaction that writes to several shards is not supported yet",
-                "Keep each transaction's writes to rows of one sharding key.",
+                "a pipeline that ends a transaction and needs another shard than it wrote to is not supported yet",
+                "Send a Sync behind COMMIT.",
             );
             return self.refuse_batch(frames, error).await;
+        }
+        if needs.writes && wrote.is_none() {
+            let shard = shard.map_or_else(|| self.current_or_home(), Ok)?;
+            if let Err(error) = self.note_write(shard)? {
+                return self.refuse_batch(frames, error).await;
+            }
         }
         self.send_batch(frames, shard).await?;
         if self.routed()?.parked.is_empty() {
@@ -642,6 +713,12 @@ impl Client {
         write::sync(&mut out);
         Some(out)
     }
+}
+
+/// The parameter types that a Parse declares.
+fn declared_types(reader: &mut Reader<'_>) -> Vec<u32> {
+    let count = reader.i16().unwrap_or(0);
+    (0..count).map_while(|_| reader.u32().ok()).collect()
 }
 
 fn several_targets() -> SqlError {

@@ -5,6 +5,7 @@ use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::protocol::TransactionStatus;
 use crate::sql::transaction::{Isolation, Modes, TransactionCommand, parse_transaction};
+use crate::sqlstate;
 
 /// An open block.
 #[derive(Debug, Default)]
@@ -21,9 +22,21 @@ pub(super) struct Block {
 
 impl Block {
     pub(super) fn new(begin: &[u8], modes: &Modes) -> Self {
-        let one = matches!(modes.isolation, Some(Isolation::RepeatableRead | Isolation::Serializable));
+        let one = is_one_snapshot(modes);
         Block { begin: begin.to_vec(), replay: Vec::new(), wrote: None, is_one_snapshot: one }
     }
+}
+
+fn is_one_snapshot(modes: &Modes) -> bool {
+    matches!(modes.isolation, Some(Isolation::RepeatableRead | Isolation::Serializable))
+}
+
+/// Why one snapshot cannot serve statements over several shards.
+pub(super) fn torn_snapshot() -> SqlError {
+    SqlError::refused(
+        "a REPEATABLE READ or SERIALIZABLE transaction over several shards is not supported yet",
+        "Use READ COMMITTED, or keep the transaction to one sharding key.",
+    )
 }
 
 /// What a transaction command means to a routed session.
@@ -48,9 +61,9 @@ pub(super) fn command(text: &[u8], scs: bool) -> (Command, Modes) {
         Some(
             TransactionCommand::Savepoint(_)
             | TransactionCommand::Release(_)
-            | TransactionCommand::RollbackTo(_)
-            | TransactionCommand::SetTransaction(_),
+            | TransactionCommand::RollbackTo(_),
         ) => (Command::Everywhere, Modes::default()),
+        Some(TransactionCommand::SetTransaction(modes)) => (Command::Everywhere, modes),
         Some(
             TransactionCommand::Commit { and_chain: true }
             | TransactionCommand::Rollback { and_chain: true }
@@ -88,14 +101,25 @@ impl Client {
         }
         let routed = self.routed()?;
         let Some(block) = &routed.block else { return Ok(Ok(())) };
-        if block.is_one_snapshot && !routed.parked.is_empty() {
-            let error = SqlError::refused(
-                "a REPEATABLE READ or SERIALIZABLE transaction over several shards is not supported yet",
-                "Use READ COMMITTED, or keep the transaction to one sharding key.",
-            );
+        if block.wrote == Some(routed.current) {
+            // It was of the block before, and what it wrote is gone with its connection.
+            let error = SqlError::new(
+                sqlstate::CONNECTION_FAILURE,
+                "the connection to a shard that the transaction wrote to was lost: its writes are undone",
+            )
+            .with_hint("Roll back, and run the transaction again.");
             self.drop_joining();
             return Ok(Err(error));
         }
+        let joined = routed.parked.iter_mut().any(|(_, lease)| {
+            lease.connection().is_some_and(|connection| connection.state.status != TransactionStatus::Idle)
+        });
+        let is_one_snapshot = block.is_one_snapshot;
+        if joined && (is_one_snapshot || self.has_one_snapshot_default()) {
+            self.drop_joining();
+            return Ok(Err(torn_snapshot()));
+        }
+        let Some(block) = &self.routed()?.block else { return Ok(Ok(())) };
         let mut statements = vec![block.begin.clone()];
         statements.extend(block.replay.iter().cloned());
         for sql in statements {
@@ -103,6 +127,31 @@ impl Client {
                 self.drop_joining();
                 return Ok(Err(error));
             }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether transactions of the session are REPEATABLE READ or SERIALIZABLE where they do not say.
+    pub(super) fn has_one_snapshot_default(&self) -> bool {
+        self.session.settings().get("default_transaction_isolation").is_some_and(|replay| {
+            let replay = replay.to_ascii_lowercase();
+            [&b"repeatable"[..], b"serializable"]
+                .iter()
+                .any(|word| memchr::memmem::find(&replay, word).is_some())
+        })
+    }
+
+    /// SET TRANSACTION in an open block.
+    pub(super) fn note_modes(&mut self, modes: &Modes) -> Result<Result<(), SqlError>, End> {
+        if !is_one_snapshot(modes) {
+            return Ok(Ok(()));
+        }
+        let routed = self.routed()?;
+        if !routed.parked.is_empty() {
+            return Ok(Err(torn_snapshot()));
+        }
+        if let Some(block) = &mut routed.block {
+            block.is_one_snapshot = true;
         }
         Ok(Ok(()))
     }
@@ -150,6 +199,8 @@ impl Client {
         }
         let used = (self.routed()?.current, self.lease.take());
         let status = self.session.status();
+        let ends = matches!(sql, b"COMMIT" | b"ROLLBACK");
+        let mut is_lost = false;
         let mut back = Vec::new();
         for (shard, mut lease) in parked {
             let is_inside = lease
@@ -164,6 +215,7 @@ impl Client {
             if self.run_own(sql).await?.is_err() {
                 tracing::warn!(%shard, "a shard of a transaction did not follow: its connection is closed");
                 self.drop_lease();
+                is_lost = !ends;
             }
             if let Some(lease) = self.lease.take() {
                 back.push((shard, lease));
@@ -175,6 +227,13 @@ impl Client {
         self.lease = used.1;
         self.mark_attached(used.0);
         self.session.set_status(status);
+        if is_lost {
+            // The block is not whole any more: it has failed, and only ROLLBACK ends it.
+            self.drop_lease();
+            self.discard_parked();
+            self.session.server_lost();
+            self.session.set_status(TransactionStatus::Failed);
+        }
         Ok(())
     }
 }

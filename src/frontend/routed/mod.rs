@@ -133,6 +133,9 @@ impl Client {
         if self.lease.is_some() && self.routed()?.current == shard {
             return self.settle_and_join().await;
         }
+        if !self.is_between_messages() {
+            return Ok(Err(several_without_sync()));
+        }
         self.park()?;
         let routed = self.routed()?;
         routed.current = shard;
@@ -164,6 +167,12 @@ impl Client {
             return self.join_block().await;
         }
         Ok(Ok(()))
+    }
+
+    /// Whether no implicit transaction is open on the connection in use.
+    fn is_between_messages(&mut self) -> bool {
+        let connection = self.lease.as_mut().and_then(|lease| lease.connection());
+        connection.is_none_or(|connection| connection.state.is_between_messages())
     }
 
     /// Whether the connection in use is inside a transaction, or in the middle of messages.
@@ -244,7 +253,7 @@ impl Client {
     /// Answers a message with an error that Howdah itself raises, as Postgres would: in a block, the
     /// block fails.
     async fn refuse(&mut self, tag: u8, error: &SqlError) -> Result<(), End> {
-        if self.session.status() == TransactionStatus::Idle {
+        if self.session.status() == TransactionStatus::Idle && !self.is_in_block() {
             self.release_all();
             return self.tell_failure(tag, error);
         }
@@ -377,4 +386,12 @@ impl Client {
         write::command_complete(&mut self.out, tag);
         write::ready_for_query(&mut self.out, self.session.status());
     }
+}
+
+/// Why an implicit transaction, which only Sync ends, stays on one shard.
+fn several_without_sync() -> SqlError {
+    SqlError::refused(
+        "messages without Sync between them that need several shards are not supported yet",
+        "Send a Sync after each statement.",
+    )
 }

@@ -5,6 +5,7 @@
 
 use super::super::client::{Client, End};
 use super::super::relay::with_scratch;
+use super::block::torn_snapshot;
 use crate::backend::ServerConnection;
 use crate::error::SqlError;
 use crate::ids::ShardId;
@@ -106,6 +107,9 @@ impl Client {
         describe: Describe,
     ) -> Result<Result<(), Told>, End> {
         self.began.get_or_insert_with(std::time::Instant::now);
+        if scatter.shards > 1 && self.has_one_snapshot_default() {
+            return Ok(Err(Told::Not(torn_snapshot())));
+        }
         for shard in 0..scatter.shards {
             if let Err(error) = self.use_shard(ShardId(shard)).await? {
                 if self.session.status() != TransactionStatus::Idle {
@@ -309,7 +313,7 @@ fn flush(
     while let Some(rest) = out.get(*sent..).filter(|rest| !rest.is_empty()) {
         if rest.len() < 8 * 1024 {
             // The rest goes with what follows.
-            return Ok(());
+            break;
         }
         match std::pin::Pin::new(&mut *stream).poll_write(cx, rest) {
             Poll::Ready(Ok(n)) if n > 0 => {
@@ -323,7 +327,7 @@ fn flush(
     if *sent == out.len() {
         out.clear();
         *sent = 0;
-    } else if *sent > CLIENT_BACKLOG_MAX {
+    } else if *sent > 0 {
         out.drain(..*sent);
         *sent = 0;
     }

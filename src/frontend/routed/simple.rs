@@ -3,6 +3,7 @@
 use super::super::client::{Client, End};
 use super::super::relay::{Event, with_scratch};
 use super::block::{Command, command};
+use super::several_without_sync;
 use crate::error::SqlError;
 use crate::exec::{Literals, Memo, Spanned};
 use crate::ids::ShardId;
@@ -39,6 +40,8 @@ pub(super) struct Aimed {
     pub(super) modes: Modes,
     pub(super) writes: bool,
     pub(super) is_local_setting: bool,
+    /// Names may mean other tables after it.
+    pub(super) changes_names: bool,
 }
 
 impl Client {
@@ -65,6 +68,11 @@ impl Client {
         if self.session.status() == TransactionStatus::Failed {
             return self.in_failed_block(frame, &sql, &statements).await;
         }
+        if statements.len() > 1
+            && statements.iter().any(|statement| changes_names(statement.text(&sql), statement))
+        {
+            return self.refuse(frontend::QUERY, &names_change()).await;
+        }
         let mut aimed = Vec::new();
         for statement in &statements {
             match self.aim(statement.text(&sql), statement, scs) {
@@ -89,7 +97,7 @@ impl Client {
                     if self.routed()?.parked.is_empty()
                         || !many.iter().any(|one| one.command != Command::Plain)
                     {
-                        self.begin_natural(&sql, many)?;
+                        self.begin_natural(many, shard)?;
                         return self.send_to(frame, shard).await;
                     }
                     let error = SqlError::refused(
@@ -119,23 +127,24 @@ impl Client {
             modes: Modes::default(),
             writes: writes(&memo.scanned),
             is_local_setting: false,
+            changes_names: false,
         }))
     }
 
-    fn current_or_home(&mut self) -> Result<ShardId, End> {
+    /// The shard in use, or else the home shard.
+    pub(super) fn current_or_home(&mut self) -> Result<ShardId, End> {
         let in_use = self.lease.is_some();
         let routed = self.routed()?;
         Ok(if in_use { routed.current } else { routed.home() })
     }
 
     /// A BEGIN inside a message that goes whole to one shard: shards that join later open the block too.
-    fn begin_natural(&mut self, _sql: &[u8], many: &[Aimed]) -> Result<(), End> {
-        if let Some(one) = many.iter().find(|one| one.command == Command::Begin) {
-            let writes = many.iter().any(|one| one.writes);
+    fn begin_natural(&mut self, many: &[Aimed], shard: ShardId) -> Result<(), End> {
+        if let Some(one) = many.iter().find(|one| one.command == Command::Begin)
+            && self.session.status() == TransactionStatus::Idle
+        {
             let mut block = super::block::Block::new(b"BEGIN", &one.modes);
-            if writes {
-                block.wrote = Some(self.current_or_home()?);
-            }
+            block.wrote = many.iter().any(|one| one.writes).then_some(shard);
             self.routed()?.block = Some(block);
         }
         Ok(())
@@ -154,12 +163,13 @@ impl Client {
             | Kind::PrepareTransaction => command(text, scs),
             _ => (Command::Plain, Modes::default()),
         };
-        let one = Aimed {
+        let mut one = Aimed {
             target: Target::Any,
             command,
             modes,
             writes: writes(statement),
             is_local_setting: statement.kind == Kind::SetLocal || statement.kind == Kind::SetConstraints,
+            changes_names: changes_names(text, statement),
         };
         if one.command == Command::Refused {
             return Err(SqlError::refused(
@@ -167,20 +177,29 @@ impl Client {
                 "Use plain BEGIN, COMMIT, ROLLBACK and savepoints.",
             ));
         }
-        if one.is_local_setting && mentions_search_path(text) {
+        if statement.kind == Kind::SetLocal && one.changes_names {
             return Err(SqlError::refused(
-                "SET LOCAL search_path is not supported yet with several shards",
-                "Use SET search_path, or name the schemas in the statements.",
+                "SET LOCAL of search_path or of the role is not supported yet with several shards",
+                "Use SET, or name the schemas in the statements.",
             ));
         }
-        if statement.effects.contains(Effects::SET_CONFIG) && mentions_search_path(text) {
+        if statement.effects.contains(Effects::SET_CONFIG) {
             let calls = parse_set_config(text, scs);
             if !calls.is_some_and(|calls| calls.iter().all(|call| call.scope == Scope::Session)) {
                 return Err(SqlError::refused(
-                    "set_config of search_path for a transaction is not supported yet with several shards",
-                    "Use SET search_path, or name the schemas in the statements.",
+                    "set_config for a transaction, or with computed arguments, is not supported yet with several shards",
+                    "Use SET or SET LOCAL, or set_config with constants for the session.",
                 ));
             }
+        }
+        if statement.effects.contains(Effects::UPDATES_SETTINGS) {
+            return Err(SqlError::refused(
+                "UPDATE of pg_settings is not supported yet with several shards",
+                "Use SET.",
+            ));
+        }
+        if is_of_home(statement.kind) {
+            one.target = Target::Shard(self.database.rules.home());
         }
         Ok(one)
     }
@@ -222,6 +241,9 @@ impl Client {
                 return self.end_block(frame, one.command == Command::Commit).await;
             }
             Command::Everywhere if self.session.status() != TransactionStatus::Idle => {
+                if let Err(error) = self.note_modes(&one.modes)? {
+                    return self.refuse(frontend::QUERY, &error).await;
+                }
                 return self.everywhere(frame, sql).await;
             }
             _ => {}
@@ -241,6 +263,9 @@ impl Client {
                     return self.refuse(frontend::QUERY, &error).await;
                 }
                 self.send_to(frame, shard).await
+            }
+            Target::Scatter(_) if !self.is_between_messages() => {
+                self.refuse(frontend::QUERY, &several_without_sync()).await
             }
             Target::Scatter(scatter) => {
                 let bytes = self.input.get(frame).unwrap_or_default().to_vec();
@@ -339,14 +364,16 @@ impl Client {
                 (Kind::RollbackTo, Command::Everywhere) => return self.everywhere(frame, sql).await,
                 _ => {}
             }
-        } else if !self.routed()?.parked.is_empty() {
-            // ROLLBACK among others would end the block on one shard only.
-            let only_first = statements
-                .iter()
-                .any(|one| matches!(one.kind, Kind::Rollback | Kind::Commit | Kind::RollbackTo));
-            if only_first {
-                self.discard_parked();
-            }
+        } else if statements
+            .first()
+            .is_some_and(|one| matches!(one.kind, Kind::Rollback | Kind::Commit | Kind::RollbackTo))
+        {
+            // What follows would run unrouted, once the block is over.
+            let error = SqlError::refused(
+                "the end of a failed transaction together with other statements in one message is not supported yet with several shards",
+                "Send ROLLBACK alone.",
+            );
+            return self.refuse(frontend::QUERY, &error).await;
         }
         let shard = self.current_or_home()?;
         self.send_to(frame, shard).await
@@ -405,10 +432,36 @@ pub(super) fn is_session_command(kind: Kind) -> bool {
     )
 }
 
-fn mentions_search_path(text: &[u8]) -> bool {
-    text.windows(11).any(|window| window.eq_ignore_ascii_case(b"search_path"))
-        || text.windows(6).any(|window| window.eq_ignore_ascii_case(b"schema"))
-        || text.contains(&b'\\')
+/// Whether a statement of the session may change which tables names mean.
+fn changes_names(text: &[u8], statement: &Scanned) -> bool {
+    const WORDS: [&[u8]; 6] = [b"search_path", b"schema", b"role", b"authorization", b"all", b"\\"];
+    let is_setting = matches!(statement.kind, Kind::Set | Kind::SetLocal | Kind::Reset | Kind::DiscardAll);
+    if !is_setting && !statement.effects.contains(Effects::SET_CONFIG) {
+        return false;
+    }
+    let text = text.to_ascii_lowercase();
+    WORDS.iter().any(|word| memchr::memmem::find(&text, word).is_some())
+}
+
+/// Why statements behind one that changes what names mean are not routed with it.
+pub(super) fn names_change() -> SqlError {
+    SqlError::refused(
+        "a change of search_path or role together with other statements in one message is not supported yet with several shards",
+        "Send it alone.",
+    )
+}
+
+/// Statements about what a session keeps on a server: the home shard keeps it.
+fn is_of_home(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Listen
+            | Kind::Unlisten
+            | Kind::Notify
+            | Kind::DiscardAll
+            | Kind::DiscardTemp
+            | Kind::DiscardSequences
+    )
 }
 
 /// Whether a statement may write, so that its transaction must be atomic.
@@ -437,5 +490,11 @@ pub(super) fn writes(statement: &Scanned) -> bool {
             | Kind::CopyToStdout
             | Kind::Prepare
             | Kind::Deallocate
+            | Kind::Listen
+            | Kind::Unlisten
+            | Kind::DiscardAll
+            | Kind::DiscardTemp
+            | Kind::DiscardSequences
+            | Kind::DiscardPlans
     )
 }
