@@ -16,6 +16,8 @@ pub(super) struct Block {
     replay: Vec<Vec<u8>>,
     /// The shard that was written to.
     pub(super) wrote: Option<ShardId>,
+    /// The shards that have joined.
+    joined: Vec<ShardId>,
     /// One snapshot serves the whole block: it cannot be had of several shards yet.
     is_one_snapshot: bool,
 }
@@ -23,7 +25,7 @@ pub(super) struct Block {
 impl Block {
     pub(super) fn new(begin: &[u8], modes: &Modes) -> Self {
         let one = is_one_snapshot(modes);
-        Block { begin: begin.to_vec(), replay: Vec::new(), wrote: None, is_one_snapshot: one }
+        Block { begin: begin.to_vec(), is_one_snapshot: one, ..Block::default() }
     }
 }
 
@@ -101,7 +103,8 @@ impl Client {
         }
         let routed = self.routed()?;
         let Some(block) = &routed.block else { return Ok(Ok(())) };
-        if block.wrote == Some(routed.current) {
+        let current = routed.current;
+        if block.wrote == Some(current) && block.joined.contains(&current) {
             // It was of the block before, and what it wrote is gone with its connection.
             let error = SqlError::new(
                 sqlstate::CONNECTION_FAILURE,
@@ -127,6 +130,11 @@ impl Client {
                 self.drop_joining();
                 return Ok(Err(error));
             }
+        }
+        if let Some(block) = &mut self.routed()?.block
+            && !block.joined.contains(&current)
+        {
+            block.joined.push(current);
         }
         Ok(Ok(()))
     }
