@@ -116,6 +116,7 @@ impl Session {
         server.status = status;
         server.copy = Copy::None;
         let failed = std::mem::take(&mut server.failed);
+        server.has_failed = failed;
         if status == TransactionStatus::Idle {
             if failed {
                 self.roll_back(server);
@@ -137,7 +138,7 @@ impl Session {
         if server.expected.is_empty() {
             server.committing = false;
         }
-        if entry.audience == Audience::Howdah {
+        if entry.audience == Audience::Howdah || entry.hides_ready {
             return Ok(Verdict::Swallow);
         }
         self.status = status;

@@ -6,9 +6,12 @@
 
 mod batch;
 mod block;
+mod implicit;
 mod local;
 mod scatter;
+mod several;
 mod simple;
+mod steps;
 
 use super::client::{Checkout, Client, End};
 use super::relay::Event;
@@ -163,7 +166,7 @@ impl Client {
         if let Err(error) = self.settle_settings().await? {
             return Ok(Err(error));
         }
-        if self.session.status() != TransactionStatus::Idle && !self.is_in_block() {
+        if !self.is_outside() && !self.is_in_block() {
             return self.join_block().await;
         }
         Ok(Ok(()))
@@ -273,9 +276,9 @@ impl Client {
 
     /// The connection in use owes nothing more: what becomes of the connections.
     pub(super) fn routed_settled(&mut self) -> bool {
-        let status = self.session.status();
+        let is_outside = self.is_outside();
         let Some(routed) = self.routed.as_deref_mut() else { return true };
-        if status != TransactionStatus::Idle {
+        if !is_outside {
             return false;
         }
         routed.portals.clear();
