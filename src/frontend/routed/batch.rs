@@ -18,6 +18,7 @@ use crate::protocol::{TransactionStatus, backend, frontend, write};
 use crate::session::expected::Kind as Owed;
 use crate::session::statements::Origin;
 use crate::session::{Session, Tools};
+use crate::sql::Kind as SqlKind;
 use crate::sql::scan;
 use crate::sql::scan::Statement as Scanned;
 use smallvec::SmallVec;
