@@ -543,7 +543,7 @@ impl Client {
         Ok(true)
     }
 
-    fn tell_parameters(&mut self) {
+    pub(super) fn tell_parameters(&mut self) {
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
             self.session.tell_parameters(&connection.state, &mut self.out);
         }

@@ -422,7 +422,12 @@ impl Session {
             return Err(OutOfStep { tag: backend::PARAMETER_STATUS });
         };
         server.parameters = shared.parameters.intern(server.parameters.with(name, value));
-        let verdict = server.expected.front().map_or(Verdict::Forward, Expected::aside);
+        // Postgres tells what changed before ReadyForQuery: behind the last step.
+        let verdict = match server.expected.front() {
+            Some(entry) if entry.hides_ready => Verdict::Swallow,
+            Some(entry) => entry.aside(),
+            None => Verdict::Forward,
+        };
         if name == b"client_encoding" && !is_scannable(value) {
             self.pins.insert(Pins::OPAQUE);
         }

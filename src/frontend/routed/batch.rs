@@ -464,7 +464,12 @@ impl Client {
         needs.changes_names |= aimed.changes_names;
         needs.may_be_in_block &= matches!(
             scanned.kind,
-            SqlKind::Select | SqlKind::Values | SqlKind::Insert | SqlKind::Update | SqlKind::Delete | SqlKind::With
+            SqlKind::Select
+                | SqlKind::Values
+                | SqlKind::Insert
+                | SqlKind::Update
+                | SqlKind::Delete
+                | SqlKind::With
         );
         needs.writes |= aimed.writes;
         let command = if aimed.is_local_setting { Command::Everywhere } else { aimed.command };
@@ -716,7 +721,12 @@ impl Client {
         Ok(())
     }
 
-    pub(super) async fn scatter_bound(&mut self, bound: &[u8], scatter: &Scatter, wants: Describe) -> Result<bool, End> {
+    pub(super) async fn scatter_bound(
+        &mut self,
+        bound: &[u8],
+        scatter: &Scatter,
+        wants: Describe,
+    ) -> Result<bool, End> {
         const KINDS: [Owed; 5] = [Owed::Parse, Owed::Bind, Owed::DescribePortal, Owed::Execute, Owed::Sync];
         let outcome = self.scatter(&Sent { bytes: bound, kinds: &KINDS }, scatter, wants).await?;
         self.finish_scatter(outcome, frontend::EXECUTE)

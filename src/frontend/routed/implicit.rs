@@ -15,6 +15,12 @@ use crate::session::expected::{Expected, Kind, Outcomes};
 use crate::session::outcome::Outcome;
 
 impl Client {
+    /// Statements follow that end together.
+    pub(super) fn begin_steps(&mut self) -> Result<(), End> {
+        self.routed()?.in_steps = true;
+        if self.is_outside() { self.open_implicit() } else { Ok(()) }
+    }
+
     /// Begins a transaction that the client did not begin; shards join as their statements come.
     pub(super) fn open_implicit(&mut self) -> Result<(), End> {
         self.routed()?.block = Some(Block::implicit());
@@ -103,7 +109,11 @@ impl Client {
         let wrote = self.routed()?.block.as_ref().and_then(|block| block.wrote);
         if !self.use_any_of_block()? {
             let tracker = self.session.tracker_mut();
-            if is_commit { tracker.commit() } else { tracker.rollback() }
+            if is_commit {
+                tracker.commit()
+            } else {
+                tracker.rollback()
+            }
             return Ok(false);
         }
         if let Some(shard) = wrote.filter(|_| is_commit)
@@ -139,6 +149,10 @@ impl Client {
 
     /// Behind the last step: the client is told that it may go on, and connections go back.
     pub(super) fn end_of_steps(&mut self) {
+        if let Some(routed) = self.routed.as_deref_mut() {
+            routed.in_steps = false;
+        }
+        self.tell_parameters();
         write::ready_for_query(&mut self.out, self.session.status());
         self.note_end_of_work(self.is_outside());
         if self.is_outside() {

@@ -39,6 +39,8 @@ pub(super) struct Routed {
     /// Other shards of the open block.
     parked: Vec<(ShardId, Lease)>,
     block: Option<Block>,
+    /// Whether statements run that end together: parameters are told behind the last.
+    in_steps: bool,
     /// Prepared statements by the client's name; the unnamed one's is empty.
     statements: HashMap<Box<[u8]>, Arc<PlannedStatement>>,
     /// Where portals of the open block are.
@@ -54,6 +56,7 @@ impl Routed {
             router,
             parked: Vec::new(),
             block: None,
+            in_steps: false,
             statements: HashMap::new(),
             portals: HashMap::new(),
             lifted: Template::default(),
@@ -247,8 +250,8 @@ impl Client {
         {
             return Ok(Err(error));
         }
-        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
-            self.session.tell_parameters(&connection.state, &mut self.out);
+        if !self.routed()?.in_steps {
+            self.tell_parameters();
         }
         Ok(Ok(()))
     }

@@ -2,13 +2,14 @@
 
 use super::super::client::{Client, End};
 use super::block::Command;
+use super::local::{explain_description, explain_rows};
 use super::scatter::{Describe, Sent};
 use super::simple::{Aimed, Target};
-use super::local::{explain_description, explain_rows};
 use crate::error::SqlError;
 use crate::ids::ShardId;
-use crate::protocol::{TransactionStatus, frontend, write};
-use crate::session::expected::Kind as Owed;
+use crate::protocol::read::error_field;
+use crate::protocol::{TransactionStatus, backend, frontend, write};
+use crate::session::expected::{Expected, Kind as Owed};
 use crate::sql::Kind;
 use crate::sql::scan::Statement as Scanned;
 use crate::sql::transaction::Modes;
@@ -20,9 +21,11 @@ impl Client {
     /// Runs the statements of a message step by step, each planned when its turn comes.
     pub(super) async fn run_several(&mut self, sql: &[u8], statements: &[Scanned]) -> Result<(), End> {
         let scs = self.session.parameters().standard_conforming_strings();
-        if self.session.status() == TransactionStatus::Idle {
-            self.open_implicit()?;
+        if self.is_outside() && self.has_syntax_error(sql).await? {
+            self.end_of_steps();
+            return Ok(());
         }
+        self.begin_steps()?;
         let mut failed = false;
         for statement in statements {
             failed = match self.aim(statement.text(sql), statement, scs) {
@@ -48,6 +51,36 @@ impl Client {
         Ok(())
     }
 
+    /// Whether the message has a syntax error, as the client was told: Postgres reads all of it before it
+    /// runs the first statement. (In an open block it cannot be asked without failing the block: there the
+    /// statements before the error are answered first.)
+    async fn has_syntax_error(&mut self, sql: &[u8]) -> Result<bool, End> {
+        let shard = self.current_or_home()?;
+        if self.begin_step(shard).await? {
+            return Ok(true);
+        }
+        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
+            return Ok(false);
+        };
+        connection.state.own_error = None;
+        connection.state.unnamed = 0;
+        connection.state.expected.push_back(Expected::own(Owed::Parse));
+        connection.state.expected.push_back(Expected::own(Owed::Sync));
+        write::parse(&mut connection.out, b"", sql, &[0, 0]);
+        write::sync(&mut connection.out);
+        self.wait_quiet_keeping().await?;
+        let connection = self.lease.as_mut().and_then(|lease| lease.connection());
+        let Some(body) = connection.and_then(|connection| connection.state.own_error.take()) else {
+            return Ok(false);
+        };
+        // More than one statement is all that is wrong with a message that can be read.
+        if error_field(&body, b'R') == Some(b"exec_parse_message") {
+            return Ok(false);
+        }
+        write::message(&mut self.out, backend::ERROR_RESPONSE, |b| b.extend_from_slice(&body));
+        Ok(true)
+    }
+
     /// Runs one of the statements; whether it failed, as the client was told.
     async fn run_statement(&mut self, sql: &[u8], statement: &Scanned, one: Aimed) -> Result<bool, End> {
         match one.command {
@@ -57,7 +90,9 @@ impl Client {
             Command::Commit | Command::Rollback | Command::Everywhere if self.is_implicit() => {
                 return self.fail_step(command_without_block()).await;
             }
-            Command::Commit | Command::Rollback => return self.end_among(one.command == Command::Commit).await,
+            Command::Commit | Command::Rollback => {
+                return self.end_among(one.command == Command::Commit).await;
+            }
             Command::Everywhere => {
                 return self.everywhere_among(sql, statement, &one).await;
             }
@@ -117,8 +152,7 @@ impl Client {
 
     /// BEGIN among other statements: those before it are in the block, too.
     pub(super) async fn begin_among(&mut self, text: &[u8], modes: &Modes) -> Result<bool, End> {
-        let has_joined =
-            self.routed()?.block.as_ref().is_some_and(super::block::Block::has_joined);
+        let has_joined = self.routed()?.block.as_ref().is_some_and(super::block::Block::has_joined);
         if has_joined {
             if *modes != Modes::default() {
                 let error = SqlError::refused(

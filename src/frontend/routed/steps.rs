@@ -5,7 +5,7 @@
 //! that Howdah answers itself, has a portal of Howdah's own, a *virtual* one, until the run ends.
 
 use super::super::client::{Client, End};
-use super::batch::{Fresh, Frame, Needs};
+use super::batch::{Frame, Fresh, Needs};
 use super::block::Command;
 use super::local::{explain_description, explain_rows};
 use super::scatter::Describe;
@@ -61,9 +61,7 @@ type Failed = bool;
 impl Client {
     /// Runs the messages; a transaction that they share is open until their Sync.
     pub(super) async fn run_steps(&mut self, frames: &[Frame]) -> Result<(), End> {
-        if self.is_outside() {
-            self.open_implicit()?;
-        }
+        self.begin_steps()?;
         let mut run = Run::default();
         let mut failed = false;
         for (tag, frame) in frames {
@@ -308,7 +306,9 @@ impl Client {
                 explain_rows(&mut self.out, &rows);
                 Ok(false)
             }
-            Answer::Scatter { bound, scatter } => self.scatter_bound(&bound, &scatter, portal.describes).await,
+            Answer::Scatter { bound, scatter } => {
+                self.scatter_bound(&bound, &scatter, portal.describes).await
+            }
             Answer::Begin { text, modes } => {
                 let failed = self.begin_among(&text, &modes).await?;
                 Ok(failed)
