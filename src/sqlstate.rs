@@ -56,6 +56,10 @@ states! {
     NUMERIC_VALUE_OUT_OF_RANGE = b"22003";
     /// invalid_text_representation
     INVALID_TEXT_REPRESENTATION = b"22P02";
+    /// undefined_column
+    UNDEFINED_COLUMN = b"42703";
+    /// ambiguous_column
+    AMBIGUOUS_COLUMN = b"42702";
     /// check_violation
     CHECK_VIOLATION = b"23514";
     /// active_sql_transaction

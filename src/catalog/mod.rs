@@ -5,6 +5,7 @@
 //! Must not: know the sharding rules (the planner joins the two), or do I/O: the caller runs
 //! [`LOAD_SQL`] and hands the rows in.
 
+pub mod builtin;
 mod database;
 mod function;
 mod relation;

@@ -23,6 +23,7 @@ pub mod names;
 pub mod parse;
 mod place;
 pub mod prepared;
+pub mod query;
 pub mod redacted;
 pub mod scan;
 pub mod settings;

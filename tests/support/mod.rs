@@ -12,6 +12,7 @@
     reason = "a harness fails by panicking"
 )]
 
+pub mod cases;
 pub mod compare;
 pub mod config;
 pub mod frame;

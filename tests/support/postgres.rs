@@ -40,6 +40,15 @@ impl Postgres {
 
     /// A server of one's own with further lines of postgresql.conf.
     pub fn start_with(config: &[&str]) -> Postgres {
+        Postgres::start_in(config, "")
+    }
+
+    /// A server of one's own whose database `app` sorts by ICU's rules for English.
+    pub fn start_icu() -> Postgres {
+        Postgres::start_in(&[], " template template0 locale_provider icu icu_locale 'en-US' encoding 'UTF8'")
+    }
+
+    fn start_in(config: &[&str], database: &str) -> Postgres {
         static TEMPLATE: OnceLock<Template> = OnceLock::new();
         let template = TEMPLATE.get_or_init(|| Template::create(&options(&[])).unwrap());
         let options = options(config);
@@ -47,7 +56,7 @@ impl Postgres {
         let postgres = Postgres { port: server.port(), server: Mutex::new(server) };
         let mut root = postgres.session(&options.superuser, "postgres");
         root.run("create role app superuser login");
-        root.run("create database app owner app");
+        root.run(&format!("create database app owner app{database}"));
         postgres
     }
 

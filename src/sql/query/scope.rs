@@ -1,0 +1,180 @@
+//! What names mean at a place in a statement.
+//!
+//! Source: PostgreSQL 15, `src/backend/parser/parse_relation.c` and `parse_expr.c` (`transformColumnRef`).
+
+use super::{Expr, Item, ItemId, NotRead};
+use crate::error::SqlError;
+use crate::sql::parse::ast;
+use crate::sqlstate::{AMBIGUOUS_COLUMN, UNDEFINED_COLUMN};
+
+/// Columns that every table has and that `*` does not show.
+const SYSTEM_COLUMNS: [&str; 6] = ["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
+
+/// A place's names; those of the places around it behind `parent`.
+#[derive(Debug, Default)]
+pub(super) struct Scope<'s> {
+    pub(super) parent: Option<&'s Scope<'s>>,
+    pub(super) namespace: Namespace,
+    /// WITH queries that come into scope here.
+    pub(super) ctes: &'s [ast::Cte],
+    /// Whether these may name themselves and each other.
+    pub(super) is_recursive: bool,
+}
+
+/// Names of a FROM clause, or of a part of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Namespace {
+    /// Columns by their bare names, in the order of `*`.
+    pub(super) columns: Vec<Visible>,
+    /// What columns may be qualified with.
+    pub(super) relations: Vec<Relation>,
+}
+
+/// A column by its bare name.
+#[derive(Clone, Debug)]
+pub(super) struct Visible {
+    pub(super) name: String,
+    pub(super) value: Expr,
+}
+
+/// A name that qualifies columns.
+#[derive(Clone, Debug)]
+pub(super) struct Relation {
+    pub(super) item: ItemId,
+    pub(super) name: Option<String>,
+    /// Of a table without alias: its schema.
+    pub(super) schema: Option<String>,
+    /// Whether it has system columns.
+    pub(super) is_table: bool,
+}
+
+type Resolved = Result<Expr, NotRead>;
+
+fn not_understood<T>(what: String) -> Result<T, NotRead> {
+    Err(NotRead::NotUnderstood(what))
+}
+
+impl Namespace {
+    /// The names of an item just added.
+    pub(super) fn of_item(id: ItemId, item: &Item, schema: Option<String>, is_table: bool) -> Namespace {
+        let columns = item.columns.iter().flatten().enumerate().map(|(at, name)| Visible {
+            name: name.clone(),
+            value: Expr::Column(id, at),
+        });
+        let relation = Relation { item: id, name: item.name.clone(), schema, is_table };
+        Namespace { columns: columns.collect(), relations: vec![relation] }
+    }
+
+    pub(super) fn append(&mut self, other: Namespace) {
+        self.columns.extend(other.columns);
+        self.relations.extend(other.relations);
+    }
+
+    /// The one column of this name, for USING.
+    pub(super) fn only(&self, name: &str) -> Option<&Expr> {
+        let mut found = self.columns.iter().filter(|column| column.name == name);
+        let first = found.next()?;
+        found.next().is_none().then_some(&first.value)
+    }
+}
+
+impl<'s> Scope<'s> {
+    /// A level below `parent`.
+    pub(super) fn below(parent: &'s Scope<'s>, namespace: Namespace) -> Scope<'s> {
+        Scope { parent: Some(parent), namespace, ctes: &[], is_recursive: false }
+    }
+
+    fn levels(&self) -> impl Iterator<Item = &Scope<'s>> {
+        std::iter::successors(Some(self), |scope| scope.parent)
+    }
+
+    /// The WITH query of this name, and the scope that its own names are looked up in.
+    pub(super) fn cte(&self, name: &str) -> Option<(&'s ast::Cte, &Scope<'s>)> {
+        for scope in self.levels() {
+            let found = scope.ctes.iter().find(|cte| crate::sql::parse::ident_name(&cte.alias.name) == name);
+            if let Some(cte) = found {
+                let around = if scope.is_recursive { scope } else { scope.parent? };
+                return Some((cte, around));
+            }
+        }
+        None
+    }
+
+    /// Resolves a column's name in parts.
+    pub(super) fn resolve(&self, parts: &[String], items: &[Item]) -> Resolved {
+        match parts {
+            [name] => self.bare(name, items),
+            [relation, name] => self.qualified(None, relation, name, items),
+            [.., schema, relation, name] => self.qualified(Some(schema), relation, name, items),
+            [] => not_understood("a name without parts".to_owned()),
+        }
+    }
+
+    fn bare(&self, name: &str, items: &[Item]) -> Resolved {
+        for scope in self.levels() {
+            let mut found = scope.namespace.columns.iter().filter(|column| column.name == name);
+            if let Some(first) = found.next() {
+                return match found.next() {
+                    None => Ok(first.value.clone()),
+                    Some(_) => Err(wrong(AMBIGUOUS_COLUMN, format!("column reference \"{name}\" is ambiguous"))),
+                };
+            }
+            let relations = &scope.namespace.relations;
+            if SYSTEM_COLUMNS.contains(&name)
+                && let Some(table) = relations.iter().find(|relation| relation.is_table)
+            {
+                return Ok(Expr::System(table.item, name.to_owned()));
+            }
+            let unknown = relations.iter().find(|relation| !has_known_columns(relation.item, items));
+            if let Some(unknown) = unknown {
+                return Ok(Expr::Unknown(unknown.item, name.to_owned()));
+            }
+        }
+        for scope in self.levels() {
+            let mut found = scope.namespace.relations.iter().filter(|r| r.name.as_deref() == Some(name));
+            if let Some(first) = found.next() {
+                return Ok(Expr::WholeRow(first.item));
+            }
+        }
+        Err(wrong(UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")))
+    }
+
+    fn qualified(&self, schema: Option<&String>, relation: &str, name: &str, items: &[Item]) -> Resolved {
+        let Some(item) = self.relation(schema.map(String::as_str), relation) else {
+            return not_understood(format!("\"{relation}\" in \"{relation}.{name}\" is not in FROM"));
+        };
+        let Some(columns) = items.get(item.item.0 as usize).and_then(|item| item.columns.as_ref()) else {
+            return Ok(Expr::Unknown(item.item, name.to_owned()));
+        };
+        let mut found = columns.iter().enumerate().filter(|(_, column)| *column == name);
+        if let Some((at, _)) = found.next() {
+            return match found.next() {
+                None => Ok(Expr::Column(item.item, at)),
+                Some(_) => Err(wrong(AMBIGUOUS_COLUMN, format!("column reference \"{name}\" is ambiguous"))),
+            };
+        }
+        if item.is_table && SYSTEM_COLUMNS.contains(&name) {
+            return Ok(Expr::System(item.item, name.to_owned()));
+        }
+        // `row.f` calls a function `f` of the row.
+        not_understood(format!("\"{relation}.{name}\" is no column"))
+    }
+
+    /// What a qualifier names: the innermost one.
+    pub(super) fn relation(&self, schema: Option<&str>, name: &str) -> Option<&Relation> {
+        self.levels().find_map(|scope| {
+            scope.namespace.relations.iter().find(|relation| {
+                relation.name.as_deref() == Some(name)
+                    && (schema.is_none() || relation.schema.as_deref() == schema)
+            })
+        })
+    }
+}
+
+fn has_known_columns(item: ItemId, items: &[Item]) -> bool {
+    items.get(item.0 as usize).is_some_and(|item| item.columns.is_some())
+}
+
+fn wrong(code: crate::sqlstate::SqlState, message: String) -> NotRead {
+    NotRead::Wrong(Box::new(SqlError::new(code, message)))
+}

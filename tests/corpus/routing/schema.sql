@@ -1,0 +1,33 @@
+create type mood as enum ('sad', 'ok', 'happy');
+create table users (id int8 primary key, name text not null, age int check (age >= 0), score numeric, active bool,
+    made timestamptz, country text, half float8, mood mood, tags text[], data jsonb);
+create table orders (id int8 not null, user_id int8 not null, order_no int not null, amount numeric(10,2), note text,
+    primary key (user_id, id));
+create table lines (user_id int8 not null, order_no int not null, item text not null, primary key (user_id, order_no, item));
+create table blobs (id int8 primary key, bytes bytea);
+create table "Mixed Case" ("Key" int8 primary key, "Value" text);
+create table accounts (login text primary key, balance int);
+create table docs (id uuid primary key, title text);
+create table readings (tenant int8 not null, region text not null, n int not null, value numeric, primary key (tenant, region, n));
+create table diary (day date primary key, note text);
+create table stretch (num int8 not null, n int not null, primary key (num, n));
+create table regional (region text not null, n int not null, primary key (region, n));
+create table archive (id int8 not null, placed timestamp not null, amount numeric(10,2), primary key (placed, id));
+create table metrics (id int8 not null, at date not null, v int, primary key (id, at)) partition by range (at);
+create table metrics_old partition of metrics for values from ('2024-01-01') to ('2024-06-01');
+create table metrics_new partition of metrics for values from ('2024-06-01') to ('2025-01-01');
+create table things (id int8 not null, label text);
+create table special_things (extra int) inherits (things);
+create table countries (code text primary key, title text);
+create view adults as select id, name, age from users where age > 21;
+create view order_totals as select user_id, sum(amount) as total, count(*) as n from orders group by user_id;
+create view user_countries as select u.id, c.title from users u join countries c on c.code = u.country;
+create view first_users as select id, name from users order by id limit 3;
+create view counted as select count(*) as n from users;
+create function twice(int) returns int immutable language sql as 'select $1 * 2';
+create function key_of(text) returns int8 language sql stable as 'select 3::int8';
+create function count_users() returns bigint language sql stable as 'select count(*) from users';
+create function secret(int) returns int language plpgsql as 'begin return (select max(age) from users) + $1; end';
+create function add_user(int8) returns void language sql as 'insert into users (id, name) values ($1, ''added'')';
+create procedure nothing() language sql as '';
+create schema other;
