@@ -238,7 +238,7 @@ pub(super) fn refusal(kind: &Kind, items: &[ShardedItem<'_>], declined: &[Declin
     let noun = if names.len() == 1 { "table" } else { "tables" };
     let reasons: Vec<&str> = declined.iter().map(|declined| declined.reason.as_str()).collect();
     let keys: Vec<String> =
-        items.iter().map(|item| format!("{}.{} = ...", item.table.table, item.table.key)).collect();
+        items.iter().map(|item| format!("{}.{} = ...", item.table.table, item.table.key())).collect();
     let hint = match kind {
         Kind::Insert(_) => {
             "Give the sharding key as a constant or parameter, one row per statement.".to_owned()

@@ -4,6 +4,7 @@
 //! `timetz_cmp_internal`, `interval_cmp_value`.
 
 use super::put;
+use crate::datum::calendar;
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -29,7 +30,7 @@ pub(super) fn timestamp(text: &[u8]) -> Option<i64> {
 
 /// Microseconds since 2000-01-01 UTC.
 pub(super) fn timestamptz(text: &[u8]) -> Option<i64> {
-    moment(text, Rest::zone)
+    moment(text, |rest| rest.zone())
 }
 
 fn moment(text: &[u8], zone: impl Fn(&mut Rest<'_>) -> Option<i32>) -> Option<i64> {
@@ -127,7 +128,7 @@ impl Rest<'_> {
         if len < 4 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
             return None;
         }
-        Some(days(if is_before_christ { 1 - year } else { year }, month, day))
+        Some(calendar::days(if is_before_christ { 1 - year } else { year }, month, day))
     }
 
     /// `12:34:56[.789]`, in microseconds.
@@ -163,12 +164,4 @@ impl Rest<'_> {
             _ => None,
         }
     }
-}
-
-/// Days since 2000-01-01; year 0 is 1 BC.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    // Years that start in March put the leap day last; Euclidean division serves years before 0 too.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 730_425
 }
