@@ -20,8 +20,22 @@ use support::wire::Wire;
 
 /// Each type with queries that give its values: many, and those at the edges.
 const VALUES: &[(&str, bool, &[&str])] = &[
-    ("int2", false, &["(random() * 65535 - 32768)::int2 from generate_series(1, 2000)", "unnest('{-32768,-1,0,1,32767}'::int2[])"]),
-    ("int4", false, &["(random() * 4294967295 - 2147483648)::int4 from generate_series(1, 2000)", "i::int4 from generate_series(-500, 500) i"]),
+    (
+        "int2",
+        false,
+        &[
+            "(random() * 65535 - 32768)::int2 from generate_series(1, 2000)",
+            "unnest('{-32768,-1,0,1,32767}'::int2[])",
+        ],
+    ),
+    (
+        "int4",
+        false,
+        &[
+            "(random() * 4294967295 - 2147483648)::int4 from generate_series(1, 2000)",
+            "i::int4 from generate_series(-500, 500) i",
+        ],
+    ),
     (
         "int8",
         false,
@@ -31,7 +45,14 @@ const VALUES: &[(&str, bool, &[&str])] = &[
             "unnest('{-9223372036854775808,9223372036854775807}'::int8[])",
         ],
     ),
-    ("oid", false, &["(random() * 4294967295)::int8::oid from generate_series(1, 2000)", "unnest('{0,1,4294967295}'::oid[])"]),
+    (
+        "oid",
+        false,
+        &[
+            "(random() * 4294967295)::int8::oid from generate_series(1, 2000)",
+            "unnest('{0,1,4294967295}'::oid[])",
+        ],
+    ),
     (
         "numeric",
         false,
@@ -90,7 +111,14 @@ const VALUES: &[(&str, bool, &[&str])] = &[
             "unnest('{infinity,-infinity,294276-12-31 23:59:59.999999+00,4713-11-24 00:00:00+00 BC,1850-01-01 00:00:00+00,2024-10-27 00:30:00+00,2024-10-27 01:30:00+00}'::timestamptz[])",
         ],
     ),
-    ("time", false, &["time '00:00' + random() * interval '24 hours' from generate_series(1, 2000)", "unnest('{00:00,24:00,12:00:00.000001}'::time[])"]),
+    (
+        "time",
+        false,
+        &[
+            "time '00:00' + random() * interval '24 hours' from generate_series(1, 2000)",
+            "unnest('{00:00,24:00,12:00:00.000001}'::time[])",
+        ],
+    ),
     (
         "timetz",
         false,
@@ -108,7 +136,14 @@ const VALUES: &[(&str, bool, &[&str])] = &[
         ],
     ),
     ("money", false, &["(random() * 1e6 - 5e5)::numeric::money from generate_series(1, 1000)"]),
-    ("uuid", false, &["gen_random_uuid() from generate_series(1, 2000)", "unnest('{00000000-0000-0000-0000-000000000000,ffffffff-ffff-ffff-ffff-ffffffffffff}'::uuid[])"]),
+    (
+        "uuid",
+        false,
+        &[
+            "gen_random_uuid() from generate_series(1, 2000)",
+            "unnest('{00000000-0000-0000-0000-000000000000,ffffffff-ffff-ffff-ffff-ffffffffffff}'::uuid[])",
+        ],
+    ),
     (
         "bytea",
         false,
@@ -119,7 +154,11 @@ const VALUES: &[(&str, bool, &[&str])] = &[
         ],
     ),
     ("bit(9)", false, &["i::bit(9) from generate_series(0, 511) i"]),
-    ("varbit", false, &["substr(i::bit(20)::varbit, 1 + (random() * 20)::int) from generate_series(1, 3000) i"]),
+    (
+        "varbit",
+        false,
+        &["substring(i::bit(20)::varbit from 1 + (random() * 20)::int) from generate_series(1, 3000) i"],
+    ),
     (
         "text",
         true,
@@ -129,13 +168,24 @@ const VALUES: &[(&str, bool, &[&str])] = &[
             "chr(i) || t from generate_series(1, 300) i, unnest(array['', ' ', 'a', chr(1)]) t",
         ],
     ),
-    ("varchar(20)", true, &["substr(md5(random()::text), 1, (random() * 20)::int)::varchar(20) from generate_series(1, 1000)"]),
+    (
+        "varchar(20)",
+        true,
+        &["substr(md5(random()::text), 1, (random() * 20)::int)::varchar(20) from generate_series(1, 1000)"],
+    ),
     (
         "char(6)",
         true,
-        &["substr('a b  ba', 1 + (random() * 7)::int, (random() * 6)::int)::char(6) from generate_series(1, 1000)", "(chr(i) || 'x')::char(6) from generate_series(1, 500) i"],
+        &[
+            "substr('a b  ba', 1 + (random() * 7)::int, (random() * 6)::int)::char(6) from generate_series(1, 1000)",
+            "(chr(i) || 'x')::char(6) from generate_series(1, 500) i",
+        ],
     ),
-    ("name", false, &["md5(random()::text)::name from generate_series(1, 500)", "unnest('{Ab,ab,aB,_,\"\"}'::name[])"]),
+    (
+        "name",
+        false,
+        &["md5(random()::text)::name from generate_series(1, 500)", "unnest('{Ab,ab,aB,_,\"\"}'::name[])"],
+    ),
     ("\"char\"", false, &["chr(i)::\"char\" from generate_series(1, 127) i", "''::\"char\""]),
 ];
 
@@ -200,7 +250,11 @@ fn every_type_orders_as_postgres_sorts_it() {
         let mut styles = vec![""];
         match order {
             Order::Timestamptz | Order::Timetz => {
-                styles = vec!["set timezone = 'UTC'", "set timezone = 'Asia/Kathmandu'", "set timezone = 'Europe/Paris'"];
+                styles = vec![
+                    "set timezone = 'UTC'",
+                    "set timezone = 'Asia/Kathmandu'",
+                    "set timezone = 'Europe/Paris'",
+                ];
             }
             Order::Bytea => styles = vec!["set bytea_output = 'hex'", "set bytea_output = 'escape'"],
             _ => {}
@@ -235,7 +289,9 @@ fn a_wrong_order_is_found() {
 #[test]
 fn what_postgres_orders_and_this_does_not_is_declined() {
     let mut wire = Postgres::shared().app();
-    for name in ["int4[]", "jsonb", "inet", "macaddr", "tsvector", "int4range", "pg_lsn", "regclass", "tid", "record"] {
+    for name in
+        ["int4[]", "jsonb", "inet", "macaddr", "tsvector", "int4range", "pg_lsn", "regclass", "tid", "record"]
+    {
         assert_eq!(Order::of(oid_of(&mut wire, name), true), None, "{name}");
     }
     for name in ["text", "varchar", "char(3)"] {
@@ -294,7 +350,8 @@ fn floats_are_written_as_postgres_writes_them() {
             let value = f64::from_be_bytes(cells[0].clone().unwrap().try_into().unwrap());
             let mut ours = Vec::new();
             float::write_text(value, digits, &mut ours);
-            let [ours, theirs] = [ours, cells[1].clone().unwrap()].map(|text| String::from_utf8(text).unwrap());
+            let [ours, theirs] =
+                [ours, cells[1].clone().unwrap()].map(|text| String::from_utf8(text).unwrap());
             assert_eq!(ours, theirs, "{value:e} with {digits}");
             count += 1;
         }

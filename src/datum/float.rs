@@ -5,6 +5,8 @@
 
 /// Significant digits that every double keeps (`DBL_DIG`).
 const DIGITS: i32 = 15;
+/// Significant digits that tell every double from its neighbours.
+const DIGITS_MAX: usize = 17;
 
 /// Appends `float8out` under the session's `extra_float_digits`.
 pub fn write_text(value: f64, extra_float_digits: i32, out: &mut Vec<u8>) {
@@ -16,7 +18,7 @@ pub fn write_text(value: f64, extra_float_digits: i32, out: &mut Vec<u8>) {
     }
     // From 1 on: the shortest digits that only this value has.
     let (printed, fixed_end) = if extra_float_digits > 0 {
-        (format!("{value:e}"), DIGITS)
+        (shortest(value), DIGITS)
     } else {
         let digits = (DIGITS + extra_float_digits).max(1);
         let behind = usize::try_from(digits - 1).unwrap_or(0);
@@ -44,6 +46,26 @@ pub fn write_text(value: f64, extra_float_digits: i32, out: &mut Vec<u8>) {
         let sign = if exponent < 0 { '-' } else { '+' };
         out.extend_from_slice(format!("e{sign}{:02}", exponent.abs()).as_bytes());
     }
+}
+
+/// The shortest digits between those of the neighbours, the middles not counted (which Rust counts).
+fn shortest(value: f64) -> String {
+    let printed = format!("{value:e}");
+    let behind = printed.split_once('e').and_then(|(mantissa, _)| mantissa.split_once('.'));
+    let behind = behind.map_or(0, |(_, fraction)| fraction.len());
+    let rounded = (behind..DIGITS_MAX).map(|behind| format!("{value:.behind$e}"));
+    { rounded }.find(|text| is_inside(text, value)).unwrap_or(printed)
+}
+
+/// Whether a number a little less, and one a little greater, is nearest to `value` too.
+fn is_inside(text: &str, value: f64) -> bool {
+    let Some((mantissa, exponent)) = text.split_once('e') else { return false };
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let (Ok(number), Ok(exponent)) = (digits.parse::<u64>(), exponent.parse::<i64>()) else { return false };
+    let place = exponent + 1 - i64::try_from(digits.len()).unwrap_or(0) - 9;
+    let around =
+        [format!("{number}000000001e{place}"), format!("{}999999999e{place}", number.saturating_sub(1))];
+    number == 0 || around.iter().all(|text| text.parse() == Ok(value.abs()))
 }
 
 /// Digits whose first is worth 10^`exponent`, without an exponent.
@@ -95,6 +117,8 @@ mod tests {
             (0.0001, "0.0001"),
             (0.000_123, "0.000123"),
             (0.000_01, "1e-05"),
+            (2_093_436_276_881_677.0 / 8.0, "261679534610209.62"),
+            (2_093_436_276_881_675.0 / 8.0, "261679534610209.38"),
             (1e100, "1e+100"),
             (1.7976931348623157e308, "1.7976931348623157e+308"),
             (5e-324, "5e-324"),

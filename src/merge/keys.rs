@@ -103,9 +103,7 @@ impl Keys {
             };
             out.bytes.push(PRESENT);
             let start = out.bytes.len();
-            key.order
-                .encode(key.is_binary, value, &mut out.bytes)
-                .ok_or_else(|| unreadable(&key.name))?;
+            key.order.encode(key.is_binary, value, &mut out.bytes).ok_or_else(|| unreadable(&key.name))?;
             if key.descending {
                 for byte in out.bytes.get_mut(start..).unwrap_or_default() {
                     *byte = !*byte;
@@ -133,7 +131,10 @@ pub(super) fn in_style(order: Order) -> &'static str {
 #[cold]
 fn not_comparable(column: &Column, what: &str) -> SqlError {
     SqlError::refused(
-        format!("sorting or grouping {what} over several shards is not supported yet (column \"{}\")", column.shown_name()),
+        format!(
+            "sorting or grouping {what} over several shards is not supported yet (column \"{}\")",
+            column.shown_name()
+        ),
         "Add a condition on the sharding key; or sort by a number, date, time, uuid, bytea, or text COLLATE \"C\", with DateStyle ISO and extra_float_digits at 1 or more.",
     )
 }

@@ -65,9 +65,8 @@ impl Leg {
         }
     }
 
-    /// Of the row at the start, a part was passed on; so many bytes remain, of which those that are there
-    /// are dropped.
-    pub(super) fn drop_rest(&mut self, len: usize) {
-        self.dropping = len;
+    /// Whether a whole message is there.
+    pub(super) fn has_message(&self) -> bool {
+        matches!(self.inbox.head(), Ok(Head::Frame(..)) | Err(_))
     }
 }

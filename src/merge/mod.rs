@@ -99,6 +99,8 @@ pub struct Merge {
     columns: Option<Vec<Column>>,
     rows: Rows,
     tag: Option<Tag>,
+    /// What the message at which the last poll stopped makes fail.
+    error: Option<SqlError>,
 }
 
 /// How rows are put together, with what that needs.
@@ -169,6 +171,7 @@ impl Merge {
             columns: None,
             rows: Rows { offset: setup.limits.offset, limit: setup.limits.limit, ..Rows::default() },
             tag: None,
+            error: None,
         }
     }
 
@@ -212,6 +215,22 @@ impl Merge {
         self.mode = Mode::Draining;
     }
 
+    /// Whether a leg's description is the one that clients see.
+    pub fn is_home(&self, leg: usize) -> bool {
+        leg == self.setup.home
+    }
+
+    /// Whether a leg has yet to describe its columns.
+    pub fn is_opening(&self, leg: usize) -> bool {
+        self.legs.get(leg).is_some_and(|leg| leg.phase == Phase::Opening)
+    }
+
+    /// What a leg sent and nobody took: of a closed leg, what follows its answer.
+    pub fn rest(&self, leg: usize) -> &[u8] {
+        let taken = self.at_message.filter(|(at, _)| *at == leg).map_or(0, |(_, len)| len);
+        self.legs.get(leg).and_then(|leg| leg.inbox.unread().get(taken..)).unwrap_or_default()
+    }
+
     /// A leg owes nothing more.
     pub fn close(&mut self, leg: usize) {
         if let Some(leg) = self.legs.get_mut(leg) {
@@ -240,7 +259,8 @@ impl Merge {
                 (Kind::Concat, Some((passing, _))) if passing != leg => spare,
                 (Kind::Concat | Kind::Aggregate { .. }, _) => Want::Bytes,
                 (Kind::Ordered(contest) | Kind::Grouped { contest, .. }, _) => {
-                    if contest.holes.contains(&leg) { Want::Bytes } else { spare }
+                    let is_missing = contest.holes.contains(&leg) && !state.has_message();
+                    if is_missing { Want::Bytes } else { spare }
                 }
             },
         }
@@ -258,7 +278,11 @@ impl Merge {
         {
             leg.inbox.take(len);
         }
+        if let Some(error) = self.error.take().filter(|_| self.mode != Mode::Draining) {
+            return Err(error);
+        }
         loop {
+            self.pass_on(out);
             if let Some(step) = self.message_between_rows()? {
                 return Ok(step);
             }
@@ -274,6 +298,15 @@ impl Merge {
         }
     }
 
+    /// Of a row that went out in part, the rest goes out whatever happens.
+    fn pass_on(&mut self, out: &mut Vec<u8>) {
+        if self.mode == Mode::Draining
+            && let Some((at, rest)) = self.rows.passing
+        {
+            self.pass(at, rest, out);
+        }
+    }
+
     /// A message of a leg of which no row is awaited.
     fn message_between_rows(&mut self) -> Result<Option<Step>, SqlError> {
         for at in 0..self.legs.len() {
@@ -282,44 +315,53 @@ impl Merge {
             if is_row_awaited || leg.phase == Phase::Closed {
                 continue;
             }
+            if self.rows.passing.is_some_and(|(passing, _)| passing == at) {
+                continue;
+            }
             if self.mode == Mode::Draining {
                 leg.drop_rows()?;
             }
             if let Head::Frame(tag, len) = leg.head()?
                 && tag != backend::DATA_ROW
             {
-                return self.show(at, tag, len).map(Some);
+                return Ok(Some(self.show(at, tag, len)));
             }
         }
         Ok(None)
     }
 
     /// Stops at a message, and takes note of what it says of the leg.
-    fn show(&mut self, at: usize, tag: u8, len: usize) -> Result<Step, SqlError> {
+    fn show(&mut self, at: usize, tag: u8, len: usize) -> Step {
         self.at_message = Some((at, len));
-        if let Some(leg) = self.legs.get_mut(at) {
-            match (tag, leg.phase) {
-                (backend::ROW_DESCRIPTION, Phase::Opening) => {
-                    leg.phase = Phase::Rows;
-                    let columns = columns::read(leg.inbox.body(len))?;
-                    self.described(at, columns)?;
-                }
-                (backend::NO_DATA, Phase::Opening) => {
-                    leg.phase = Phase::Rows;
-                    self.described(at, Vec::new())?;
-                }
-                (backend::COMMAND_COMPLETE, Phase::Opening | Phase::Rows) => {
-                    leg.phase = Phase::Ended;
-                    let tag = Tag::read(leg.inbox.body(len));
-                    self.tag = Some(match self.tag.take() {
-                        Some(before) if self.mode != Mode::Draining => before.with(tag)?,
-                        _ => tag,
-                    });
-                }
-                _ => {}
+        let result = self.note(at, tag, len);
+        // The executor has to see the message all the same.
+        self.error = result.err().or(self.error.take());
+        Step::Message { leg: at, tag }
+    }
+
+    fn note(&mut self, at: usize, tag: u8, len: usize) -> Result<(), SqlError> {
+        let Some(leg) = self.legs.get_mut(at) else { return Ok(()) };
+        match (tag, leg.phase) {
+            (backend::ROW_DESCRIPTION, Phase::Opening) => {
+                leg.phase = Phase::Rows;
+                let columns = columns::read(leg.inbox.body(len))?;
+                self.described(at, columns)
             }
+            (backend::NO_DATA, Phase::Opening) => {
+                leg.phase = Phase::Rows;
+                self.described(at, Vec::new())
+            }
+            (backend::COMMAND_COMPLETE, Phase::Opening | Phase::Rows) => {
+                leg.phase = Phase::Ended;
+                let tag = Tag::read(leg.inbox.body(len));
+                self.tag = Some(match self.tag.take() {
+                    Some(before) if self.mode != Mode::Draining => before.with(tag)?,
+                    _ => tag,
+                });
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        Ok(Step::Message { leg: at, tag })
     }
 
     fn described(&mut self, at: usize, columns: Vec<Column>) -> Result<(), SqlError> {

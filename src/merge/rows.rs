@@ -93,7 +93,7 @@ impl Merge {
             };
             match next {
                 Go::On => {}
-                Go::Message(leg, tag, len) => return self.show(leg, tag, len),
+                Go::Message(leg, tag, len) => return Ok(self.show(leg, tag, len)),
                 Go::Blocked => return Ok(Step::Blocked),
                 Go::Done => {
                     self.mode = Mode::Done;
@@ -136,7 +136,7 @@ impl Merge {
     }
 
     /// Passes on what is there of a long row.
-    fn pass(&mut self, at: usize, rest: usize, out: &mut Vec<u8>) -> Go {
+    pub(super) fn pass(&mut self, at: usize, rest: usize, out: &mut Vec<u8>) -> Go {
         let Some(leg) = self.legs.get_mut(at) else { return Go::Blocked };
         let part = leg.inbox.unread();
         let part = part.get(..rest.min(part.len())).unwrap_or_default();
@@ -238,7 +238,7 @@ impl Merge {
 }
 
 /// How to go on.
-enum Go {
+pub(super) enum Go {
     On,
     Message(usize, u8, usize),
     Blocked,

@@ -65,9 +65,15 @@ impl Decimal {
         let weight = place.div_euclid(DIGITS_PER_GROUP);
         let lowest = weight * DIGITS_PER_GROUP + self.scale as i64;
         let digit_at = |place: i64| {
-            usize::try_from(place).ok().and_then(|at| self.digits.get(at)).map_or(0, |digit| u64::from(*digit))
+            usize::try_from(place)
+                .ok()
+                .and_then(|at| self.digits.get(at))
+                .map_or(0, |digit| u64::from(*digit))
         };
-        (weight, (lowest..lowest + DIGITS_PER_GROUP).rev().fold(0, |value, place| value * 10 + digit_at(place)))
+        (
+            weight,
+            (lowest..lowest + DIGITS_PER_GROUP).rev().fold(0, |value, place| value * 10 + digit_at(place)),
+        )
     }
 }
 

@@ -74,13 +74,17 @@ fn averages_have_the_scale_that_postgres_gives() {
         ("99999", 7, "14285.571428571429"),
         ("1.005", 2, "0.50250000000000000000"),
         ("123456789012345678901234567890", 7, "17636684144620811271604938270"),
-        ("0.000000000000000000000000000001", 3, "0.0000000000000000000000000000003333333333333333"),
+        ("0.000000000000000000000000000001", 3, "0.000000000000000000000000000000333333333333333333"),
         ("1.00000000000000000000000000", 3, "0.33333333333333333333333333"),
         ("NaN", 3, "NaN"),
         ("-Infinity", 3, "-Infinity"),
     ] {
         let average = average.to_owned();
-        assert_eq!(String::from_utf8(read(sum).divide(count).unwrap().to_text()).unwrap(), average, "{sum} {count}");
+        assert_eq!(
+            String::from_utf8(read(sum).divide(count).unwrap().to_text()).unwrap(),
+            average,
+            "{sum} {count}"
+        );
     }
     assert_eq!(read("1").divide(0), None);
 }

@@ -46,10 +46,7 @@ pub(super) fn bytea_text(value: &[u8], out: &mut Vec<u8>) -> Option<()> {
                     put(b'\\');
                     rest = behind;
                 }
-                (
-                    b'\\',
-                    [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', behind @ ..],
-                ) => {
+                (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', behind @ ..]) => {
                     put((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
                     rest = behind;
                 }

@@ -47,7 +47,8 @@ fn moment(text: &[u8], zone: impl Fn(&mut Rest<'_>) -> Option<i32>) -> Option<i6
     let zone = zone(&mut rest)?;
     rest.0.is_empty().then_some(())?;
     // The local time may lie a day outside the range that the moment lies in.
-    let moment = i128::from(days) * i128::from(DAY) + i128::from(clock) + i128::from(zone) * i128::from(SECOND);
+    let moment =
+        i128::from(days) * i128::from(DAY) + i128::from(clock) + i128::from(zone) * i128::from(SECOND);
     i64::try_from(moment).ok()
 }
 

@@ -23,11 +23,24 @@ fn rises(order: Order, values: &[&[&str]]) {
 
 #[test]
 fn texts_order_as_their_values() {
-    rises(Order::Int8, &[&["-9223372036854775808"], &["-1"], &["0"], &["9"], &["10"], &["9223372036854775807"]]);
+    rises(
+        Order::Int8,
+        &[&["-9223372036854775808"], &["-1"], &["0"], &["9"], &["10"], &["9223372036854775807"]],
+    );
     rises(Order::Oid, &[&["0"], &["9"], &["4294967295"]]);
     rises(
         Order::Float8,
-        &[&["-Infinity"], &["-1e+20"], &["-1"], &["0", "-0"], &["1e-05"], &["2"], &["1e+20"], &["Infinity"], &["NaN"]],
+        &[
+            &["-Infinity"],
+            &["-1e+20"],
+            &["-1"],
+            &["0", "-0"],
+            &["1e-05"],
+            &["2"],
+            &["1e+20"],
+            &["Infinity"],
+            &["NaN"],
+        ],
     );
     rises(
         Order::Numeric,
@@ -56,11 +69,17 @@ fn texts_order_as_their_values() {
         ],
     );
     rises(Order::Bool, &[&["f"], &["t"]]);
-    rises(Order::Text, &[&[""], &["A"], &["B"], &["Ba"], &["a"], &["a "], &["ab"], &["\u{e4}"], &["\u{1f418}"]]);
+    rises(
+        Order::Text,
+        &[&[""], &["A"], &["B"], &["Ba"], &["a"], &["a "], &["ab"], &["\u{e4}"], &["\u{1f418}"]],
+    );
     rises(Order::PaddedText, &[&["", "   "], &["A", "A  "], &["A b"], &["B"], &["a"]]);
     rises(Order::Bytea, &[&["\\x"], &["\\x00"], &["\\x0000"], &["\\x0001"], &["\\x01"], &["\\xff"]]);
     rises(Order::Bytea, &[&[""], &["\\000"], &["\\001"], &["a"], &["a\\\\"], &["b"], &["\\377"]]);
-    rises(Order::Bits, &[&[""], &["0"], &["00"], &["01"], &["1"], &["10000000"], &["100000000"], &["10000001"]]);
+    rises(
+        Order::Bits,
+        &[&[""], &["0"], &["00"], &["01"], &["1"], &["10000000"], &["100000000"], &["10000001"]],
+    );
     rises(Order::Char, &[&[""], &["A"], &["\\"], &["a"], &["\\200"], &["\\377"]]);
     rises(
         Order::Uuid,
@@ -118,7 +137,14 @@ fn dates_and_times_order_as_their_values() {
     rises(Order::Time, &[&["00:00:00"], &["00:00:00.5"], &["23:59:59.999999"], &["24:00:00"]]);
     rises(
         Order::Timetz,
-        &[&["12:00:00+03"], &["12:00:00+02"], &["11:00:00+01"], &["10:00:00+00"], &["09:00:00-01"], &["12:00:00+01"]],
+        &[
+            &["12:00:00+03"],
+            &["12:00:00+02"],
+            &["11:00:00+01"],
+            &["10:00:00+00"],
+            &["09:00:00-01"],
+            &["12:00:00+01"],
+        ],
     );
 }
 
@@ -128,8 +154,21 @@ fn binary_values_order_as_their_texts() {
         let text = encoded(Order::Int8, false, value.to_string().as_bytes());
         assert_eq!(encoded(Order::Int8, true, &value.to_be_bytes()), text);
     }
-    let numeric = |text: &str| crate::datum::numeric::Numeric::from_text(text.as_bytes()).unwrap().to_binary();
-    for text in ["0", "0.00", "1", "-1", "12345678.9012", "0.0001", "-0.00012", "100000000", "1000.5", "NaN", "-Infinity"] {
+    let numeric =
+        |text: &str| crate::datum::numeric::Numeric::from_text(text.as_bytes()).unwrap().to_binary();
+    for text in [
+        "0",
+        "0.00",
+        "1",
+        "-1",
+        "12345678.9012",
+        "0.0001",
+        "-0.00012",
+        "100000000",
+        "1000.5",
+        "NaN",
+        "-Infinity",
+    ] {
         let binary = encoded(Order::Numeric, true, &numeric(text));
         assert_eq!(binary, encoded(Order::Numeric, false, text.as_bytes()), "{text}");
     }
