@@ -15,14 +15,15 @@ mod leg;
 mod plan;
 mod row;
 mod rows;
+mod setup;
 mod state;
 mod tag;
 mod tree;
 
 pub use leg::Want;
 pub use plan::{Combine, LimitSource, Limits, MergeKind, MergePlan, OutputColumn, SortKey};
+pub use setup::{Setup, Step};
 
-use crate::datum::order::Style;
 use crate::error::SqlError;
 use crate::protocol::{backend, write};
 use columns::Column;
@@ -31,47 +32,9 @@ use inbox::Head;
 use keys::{KeyBytes, Keys};
 use leg::{Leg, Phase};
 use row::Field;
+use setup::OwnSetup;
 use tag::Tag;
 use tree::Tree;
-
-/// What an execution is merged by.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup<'a> {
-    /// The plan.
-    pub plan: &'a MergePlan,
-    /// The plan's LIMIT and OFFSET.
-    pub limits: Limits,
-    /// What of the session decides how values look.
-    pub style: Style,
-    /// The format codes that the client asked for: none (all text), one for all columns, or one each.
-    pub formats: &'a [i16],
-    /// Whether the client is told the columns.
-    pub describes: bool,
-    /// How many shards answer: legs are counted from 0.
-    pub legs: usize,
-    /// The leg whose description of the columns clients see.
-    pub home: usize,
-}
-
-/// What follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Nothing, until one of the legs that are wanted has given more.
-    Blocked,
-    /// The client's buffer holds enough for now.
-    Full,
-    /// A leg has a message that is no row: [`Merge::body`]. The next poll goes on behind it.
-    Message {
-        /// The leg.
-        leg: usize,
-        /// The message's type.
-        tag: u8,
-    },
-    /// As many rows as [`Merge::fetch`] allowed went out, and there may be more.
-    Suspended,
-    /// All rows went out: what [`Merge::finish`] writes follows.
-    Done,
-}
 
 /// What the machine does with rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,16 +86,6 @@ struct Contest {
     is_built: bool,
 }
 
-/// What is kept of a [`Setup`].
-#[derive(Debug)]
-struct OwnSetup {
-    plan: MergePlan,
-    style: Style,
-    formats: Vec<i16>,
-    describes: bool,
-    home: usize,
-}
-
 /// Counting rows that go out.
 #[derive(Debug, Default)]
 struct Rows {
@@ -161,13 +114,7 @@ impl Merge {
             mode: Mode::Opening,
             legs: (0..setup.legs).map(|_| Leg::default()).collect(),
             at_message: None,
-            setup: OwnSetup {
-                plan: setup.plan.clone(),
-                style: setup.style,
-                formats: setup.formats.to_vec(),
-                describes: setup.describes,
-                home: setup.home,
-            },
+            setup: OwnSetup::of(&setup),
             columns: None,
             rows: Rows { offset: setup.limits.offset, limit: setup.limits.limit, ..Rows::default() },
             tag: None,

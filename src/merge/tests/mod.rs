@@ -6,6 +6,7 @@ mod streams;
 
 use super::*;
 use crate::datum::oid;
+use crate::datum::order::Style;
 use crate::protocol::frame;
 use crate::protocol::read::Reader;
 
