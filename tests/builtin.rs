@@ -14,7 +14,9 @@ fn the_tables_of_builtins_are_what_a_live_server_says() {
         let (_, query) = queries.split_once(&format!("-- {table}\n")).unwrap();
         let reply = session.query(query.split(';').next().unwrap());
         assert_eq!(reply.message(), None);
-        let text: String = reply.rows().iter().map(|row| row.join("|") + "\n").collect();
+        let cells =
+            |row: &Vec<Option<String>>| row.iter().map(|c| c.clone().unwrap_or_default()).collect::<Vec<_>>();
+        let text: String = reply.rows().iter().map(|row| cells(row).join("\t") + "\n").collect();
         let path = format!("{}/src/catalog/builtin/{table}.txt", env!("CARGO_MANIFEST_DIR"));
         if std::env::var_os("HOWDAH_BLESS").is_some() {
             std::fs::write(&path, &text).unwrap();

@@ -295,8 +295,8 @@ fn same() -> Vec<Case> {
 fn traps_are_answered_the_same_or_refused(shards: usize, icu: bool) {
     let stage = Stage::new(shards, icu);
     let Outcome { same, refused, wrong } = compare(&stage, &traps());
-    println!("{same} statements the same, {} answers refused", refused.len());
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    let counts = format!("{same} statements the same, {} answers refused", refused.len());
+    assert!(wrong.is_empty(), "{counts}; {} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 fn what_must_be_the_same_is(shards: usize, icu: bool) {

@@ -140,10 +140,23 @@ impl Case {
             || self.sql.contains(" into ")
     }
 
+    /// Whether LIMIT or OFFSET leaves some rows, and nothing says which.
+    fn is_by_chance(&self) -> bool {
+        !self.is_ordered()
+            && [" limit ", " offset ", " fetch "].iter().any(|word| self.sql.contains(word))
+            && self.sql.starts_with("select id from users")
+            && self.parameters.is_none()
+    }
+
     /// Whether ORDER BY gives the rows their order.
     fn is_ordered(&self) -> bool {
         self.sql.contains("order by")
     }
+}
+
+fn without_limit(sql: &str) -> String {
+    let end = [" limit ", " offset ", " fetch "].iter().filter_map(|word| sql.find(word)).min();
+    sql[..end.unwrap_or(sql.len())].to_owned()
 }
 
 /// How a statement is sent.
@@ -276,8 +289,15 @@ fn compare(stage: &Stage, port: u16) -> (usize, usize, Vec<String>) {
                 all_same = false;
             } else {
                 let mut direct = stage.plain.app();
-                let expected = answer(&ask(&mut direct, case, mode), case.is_ordered());
+                let mut expected = answer(&ask(&mut direct, case, mode), case.is_ordered());
                 direct.terminate();
+                if case.is_by_chance() && expected.rows.len() == found.rows.len() {
+                    // Which rows a LIMIT leaves is not said; that they are rows of the table is.
+                    let all = Case { sql: without_limit(&case.sql), parameters: None };
+                    let all = answer(&ask(&mut stage.plain.app(), &all, mode), false);
+                    assert!(found.rows.iter().all(|row| all.rows.contains(row)), "{}", case.sql);
+                    expected.rows.clone_from(&found.rows);
+                }
                 if expected != found {
                     all_same = false;
                     wrong.push(format!("{} ({mode:?})\n  {}", case.sql, contrast(&expected, &found)));
@@ -383,7 +403,7 @@ fn a_block_over_shards_ends_on_all(stage: &Stage, before: Option<&str>) {
         assert_eq!(wire.value(sum), was, "nothing of the block is left");
         wire.run("begin");
         assert_eq!(wire.value(sum), was);
-        assert_eq!(wire.query("select avg(age) from users").sqlstate().as_deref(), Some("0A000"));
+        assert_eq!(wire.query("select count(distinct age) from users").sqlstate().as_deref(), Some("0A000"));
         assert_eq!(wire.query(sum).sqlstate().as_deref(), Some("25P02"));
         assert_eq!(wire.query("commit").status(), 'I');
         wire.run("begin");

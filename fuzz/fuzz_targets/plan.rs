@@ -5,7 +5,7 @@
 use howdah::catalog::{Catalog, SearchPath};
 use howdah::diagnostic::{Diagnostics, SourceText};
 use howdah::ids::ShardId;
-use howdah::plan::{Bound, Context, Param, Schema, Values, bind, plan};
+use howdah::plan::{Bound, Context, Hints, Param, Schema, Values, apply, bind, plan};
 use howdah::sql::template::{Template, template};
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
@@ -58,13 +58,19 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((params, sql)) = bytes.split_at_checked(9) else { return };
     let path = SearchPath::parse("\"$user\", public", "someone");
     let schema = &*SCHEMA;
-    let context = Context { schema, search_path: &path, standard_conforming_strings: params[8] % 2 == 0 };
+    let scs = params[8] % 2 == 0;
+    let hints = Hints { are_allowed: params[8] & 2 == 0, session: None };
+    let context = Context { schema, search_path: &path, standard_conforming_strings: scs, hints };
     let planned = plan(sql, &context);
     assert_eq!(planned, plan(sql, &context), "the same inputs give an equal plan");
     let mut lifted = Template::default();
     template(sql, context.standard_conforming_strings, &mut lifted);
     match bind(&planned, schema.rules(), &Given { sql, lifted: &lifted, params: &params[..8] }) {
         Ok(Bound::Single(shard)) => assert!(shard.0 < 3),
-        Ok(Bound::Scatter(_) | Bound::Explain(_)) | Err(_) => {}
+        Ok(Bound::Scatter { scatter, shards, .. }) => {
+            assert!(shards.len() > 1);
+            assert!(apply(sql, scs, &scatter.edits).is_some(), "edits fit the text");
+        }
+        Ok(Bound::Explain(_)) | Err(_) => {}
     }
 });

@@ -3,7 +3,7 @@
 
 use howdah::sql::lexer::{Lexer, TokenKind};
 use howdah::sql::template::{Template, literal_value, template};
-use howdah::sql::{Statements, analysis, literal, names, parse, prepared, scan, settings, transaction};
+use howdah::sql::{Statements, literal, names, parse, prepared, scan, settings, transaction};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -58,8 +58,7 @@ fn statements(sql: &[u8], conforming: bool) {
         at = statement.end;
         let text = statement.text(sql);
         templates(text, conforming);
-        let _tree = analysis::analyse(text, 0, conforming);
-        let _tree = parse::parse(text, conforming);
+        let _tree = parse::check(text, conforming);
         let _command = prepared::parse_prepared(text, statement.kind, conforming);
         let _command = transaction::parse_transaction(text, conforming);
         let _calls = settings::parse_set_config(text, conforming);

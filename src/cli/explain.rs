@@ -5,7 +5,7 @@ use crate::catalog::{Catalog, SearchPath};
 use crate::exec::Literals;
 use crate::ids::ShardId;
 use crate::plan::explain::{self, Format};
-use crate::plan::{Context, Route, Schema, bind, plan};
+use crate::plan::{Context, Hints, Route, Schema, bind, plan};
 use crate::server;
 use crate::sql::lexer::{Lexer, TokenKind};
 use crate::sql::template::{Template, template};
@@ -44,7 +44,12 @@ pub(super) fn run(args: &Args) -> ExitCode {
     };
     let schema = Schema::new(Arc::clone(&rules), Arc::new(Catalog::default()));
     let search_path = SearchPath::parse("public", "");
-    let context = Context { schema: &schema, search_path: &search_path, standard_conforming_strings: true };
+    let context = Context {
+        schema: &schema,
+        search_path: &search_path,
+        standard_conforming_strings: true,
+        hints: Hints::default(),
+    };
     let sql = args.statement.as_bytes();
     let mut statements = Statements::default();
     scan(sql, true, &mut statements);
@@ -60,7 +65,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     // Where parameters decide, the plan alone is shown.
     let has_parameters = Lexer::new(text, true).any(|token| token.kind == TokenKind::Param);
     let bound = (!has_parameters).then_some(&bound);
-    let lines = explain::rows(&planned, bound, rules.shard_names(), Format::Text);
+    let lines = explain::rows(&planned, bound, &rules, Format::Text);
     let code = match planned.route {
         Route::Refused(_) => ExitCode::from(EXIT_FAILED),
         _ => ExitCode::SUCCESS,

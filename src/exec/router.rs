@@ -4,7 +4,7 @@ use crate::backend::ServerConnection;
 use crate::backend::query::{self, QueryError};
 use crate::catalog::{Catalog, LOAD_SQL, SearchPath};
 use crate::error::SqlError;
-use crate::plan::{self, Context, Param, Planned, Schema, Values};
+use crate::plan::{self, Context, Hints, Param, Planned, Schema, Values};
 use crate::rules::Rules;
 use crate::session::settings::Settings;
 use crate::sql::Statement;
@@ -250,6 +250,7 @@ impl Router {
             schema: &loaded.schema,
             search_path: &SearchPath::parse(&path, &self.user),
             standard_conforming_strings,
+            hints: Hints::default(),
         };
         let planned = Arc::new(plan::plan(sql, &context));
         self.plans.insert(lifted.normalised.as_slice().into(), Arc::clone(&planned));

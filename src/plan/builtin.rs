@@ -1,151 +1,89 @@
-//! What is known of Postgres's own functions and columns.
+//! What is known of Postgres's own functions beyond the tables of `catalog::builtin`.
 
-/// Functions whose every form gives the same answer for the same row on every shard: IMMUTABLE, or
-/// depending on the session's settings only, which are the same on all shards.
+use crate::catalog::builtin::{self, BuiltinFunction};
+use crate::catalog::{FunctionKind, Volatility};
+use crate::sql::query::Call;
+
+/// STABLE functions that depend on nothing but their arguments and on settings, which are the same on all
+/// shards.
 ///
-/// Source: PostgreSQL 15, `src/include/catalog/pg_proc.dat` (`provolatile`).
-const PER_ROW: &[&str] = &[
-    "abs",
-    "acos",
-    "array",
-    "array_append",
-    "array_cat",
-    "array_dims",
-    "array_length",
-    "array_lower",
-    "array_ndims",
-    "array_position",
-    "array_positions",
-    "array_prepend",
-    "array_remove",
-    "array_replace",
+/// Source: PostgreSQL 15, `src/include/catalog/pg_proc.dat` (`provolatile`), read one by one.
+const BY_SETTINGS: &[&str] = &[
+    "array_to_json",
     "array_to_string",
-    "array_upper",
-    "ascii",
-    "asin",
-    "atan",
-    "atan2",
-    "bit_length",
-    "btrim",
-    "cardinality",
-    "cbrt",
-    "ceil",
-    "ceiling",
-    "char_length",
-    "character_length",
-    "chr",
-    "coalesce",
     "concat",
     "concat_ws",
-    "cos",
-    "cot",
+    "convert",
+    "convert_from",
+    "convert_to",
     "date",
-    "date_bin",
     "date_part",
     "date_trunc",
-    "decode",
-    "degrees",
-    "div",
-    "encode",
-    "exp",
+    "enum_first",
+    "enum_last",
+    "enum_range",
     "extract",
-    "factorial",
-    "floor",
     "format",
-    "gcd",
-    "greatest",
-    "initcap",
-    "int4",
-    "int8",
-    "isempty",
-    "isfinite",
-    "json_array_length",
-    "json_extract_path",
-    "json_extract_path_text",
-    "json_typeof",
-    "jsonb_array_length",
-    "jsonb_exists",
-    "jsonb_extract_path",
-    "jsonb_extract_path_text",
-    "jsonb_pretty",
-    "jsonb_set",
-    "jsonb_strip_nulls",
-    "jsonb_typeof",
-    "justify_days",
-    "justify_hours",
-    "justify_interval",
-    "lcm",
-    "least",
-    "left",
+    "generate_series",
+    "json_agg",
+    "json_build_array",
+    "json_build_object",
+    "json_object_agg",
+    "json_populate_record",
+    "json_populate_recordset",
+    "json_to_record",
+    "json_to_recordset",
+    "jsonb_agg",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "jsonb_object_agg",
+    "jsonb_path_exists_tz",
+    "jsonb_path_match_tz",
+    "jsonb_path_query_array_tz",
+    "jsonb_path_query_first_tz",
+    "jsonb_path_query_tz",
+    "jsonb_populate_record",
+    "jsonb_populate_recordset",
+    "jsonb_to_record",
+    "jsonb_to_recordset",
     "length",
-    "ln",
-    "log",
-    "log10",
-    "lower",
-    "lower_inc",
-    "lower_inf",
-    "lpad",
-    "ltrim",
-    "make_date",
-    "make_interval",
-    "make_time",
-    "make_timestamp",
-    "md5",
-    "min_scale",
-    "mod",
-    "normalize",
-    "nullif",
-    "num_nonnulls",
-    "num_nulls",
-    "octet_length",
-    "overlay",
-    "pi",
-    "position",
-    "power",
-    "quote_ident",
-    "radians",
-    "regexp_match",
-    "regexp_replace",
-    "regexp_split_to_array",
-    "repeat",
-    "replace",
-    "reverse",
-    "right",
-    "round",
-    "row",
-    "rpad",
-    "rtrim",
-    "scale",
-    "sha256",
-    "sha512",
-    "sign",
-    "sin",
-    "split_part",
-    "sqrt",
-    "starts_with",
-    "string_to_array",
-    "strpos",
-    "substr",
-    "substring",
-    "tan",
+    "make_timestamptz",
+    "money",
+    "numeric",
+    "overlaps",
+    "phraseto_tsquery",
+    "plainto_tsquery",
+    "quote_literal",
+    "quote_nullable",
+    "row_to_json",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "timetz",
     "timezone",
     "to_char",
     "to_date",
-    "to_hex",
+    "to_json",
+    "to_jsonb",
     "to_number",
     "to_timestamp",
-    "translate",
-    "trim",
-    "trim_scale",
-    "trunc",
-    "upper",
-    "upper_inc",
-    "upper_inf",
-    "width_bucket",
+    "to_tsquery",
+    "to_tsvector",
+    "ts_headline",
+    "websearch_to_tsquery",
 ];
 
-/// Columns that every table has and that differ from shard to shard.
-const SYSTEM_COLUMNS: [&str; 6] = ["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
+/// Aggregates whose result depends on the order of their input.
+const BY_ORDER: &[&str] = &[
+    "any_value",
+    "array_agg",
+    "json_agg",
+    "json_object_agg",
+    "jsonb_agg",
+    "jsonb_object_agg",
+    "string_agg",
+    "xmlagg",
+];
 
 /// Functions that reach beyond the shard they run on, or whose effect must be the cluster's: they are not
 /// run on the shard of a key.
@@ -202,20 +140,6 @@ const RUNS_TEXT: &[&str] = &[
     "xpath_table",
 ];
 
-/// Strips `pg_catalog.` from a function's name; `None` for one of another schema.
-fn bare(name: &[String]) -> Option<&str> {
-    match name {
-        [name] => Some(name),
-        [schema, name] if schema == "pg_catalog" => Some(name),
-        _ => None,
-    }
-}
-
-/// Whether a function may run once per row on whichever shard the row is.
-pub(super) fn is_per_row(name: &[String]) -> bool {
-    bare(name).is_some_and(|name| PER_ROW.binary_search(&name).is_ok())
-}
-
 /// Whether a function must not run on the shard of a key.
 pub(super) fn is_beyond_shard(name: &[String]) -> bool {
     let Some(name) = name.last() else { return true };
@@ -227,27 +151,49 @@ pub(super) fn runs_text(name: &str) -> bool {
     RUNS_TEXT.contains(&name) || name.starts_with("dblink") || name.starts_with("crosstab")
 }
 
-/// Whether a column is one of the system's.
-pub(super) fn is_system_column(name: &str) -> bool {
-    SYSTEM_COLUMNS.contains(&name)
+/// The functions of `pg_catalog` that a call may mean: those with as many arguments, if there are any.
+pub(super) fn candidates(bare: &str, call: &Call) -> Vec<BuiltinFunction> {
+    let all = builtin::functions(bare);
+    let count = call.arguments.len();
+    let fits = |function: &BuiltinFunction| {
+        function.arguments.len() == count || (function.is_variadic && count + 1 >= function.arguments.len())
+    };
+    // Arguments may have defaults.
+    if call.is_star || call.has_named || !all.iter().any(fits) {
+        return all;
+    }
+    all.into_iter().filter(|function| fits(function)).collect()
 }
 
-/// How an aggregate of this name is combined from one value per shard.
-pub(super) fn combine(name: &[String]) -> Option<crate::merge::Combine> {
-    use crate::merge::Combine;
-    match bare(name)? {
-        "count" => Some(Combine::Count),
-        "sum" => Some(Combine::Sum),
-        "min" => Some(Combine::Min { text_is_c: false }),
-        "max" => Some(Combine::Max { text_is_c: false }),
-        _ => None,
+/// Whether a function of `pg_catalog` gives the same for the same arguments on every shard.
+pub(super) fn is_per_row(bare: &str, function: &BuiltinFunction) -> bool {
+    match function.volatility {
+        Volatility::Immutable => true,
+        // `date(x)` and `length(x)` are there; `age(x)` reads the clock.
+        Volatility::Stable => BY_SETTINGS.binary_search(&bare).is_ok(),
+        Volatility::Volatile => false,
     }
+}
+
+/// Whether one of these is an aggregate.
+pub(super) fn is_aggregate(bare: &str) -> bool {
+    builtin::functions(bare).iter().any(|function| function.kind == FunctionKind::Aggregate)
+}
+
+/// Whether an aggregate's result depends on the order of its input.
+pub(super) fn depends_on_order(bare: &str) -> bool {
+    BY_ORDER.contains(&bare)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn the_list_is_sorted_for_binary_search() {
-        assert!(super::PER_ROW.is_sorted());
+    fn the_lists_are_sorted_and_name_functions() {
+        assert!(BY_SETTINGS.is_sorted());
+        for name in BY_SETTINGS.iter().chain(BY_ORDER).filter(|name| **name != "any_value") {
+            assert!(!builtin::functions(name).is_empty(), "{name}");
+        }
     }
 }

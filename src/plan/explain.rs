@@ -1,11 +1,14 @@
 //! The plan in words: `EXPLAIN (howdah)`, `howdah explain`, and the refusal where no rung takes a statement.
 
-use super::pins::ShardedItem;
-use super::{Bound, Declined, KeyPurpose, KeyRoute, KeySource, Planned, Route, Rung};
+mod words;
+
+use super::prune::Prune;
+use super::tables::Uses;
+use super::{Bound, Declined, Planned, Route, Rung, Scatter, Several};
 use crate::error::SqlError;
 use crate::ids::ShardId;
-use crate::merge::{Combine, MergeKind, MergePlan, OutputColumn, SortKey};
-use crate::sql::analysis::Kind;
+use crate::rules::Rules;
+use crate::sql::query::Kind;
 use serde_json::{Value, json};
 
 /// How a plan is printed.
@@ -21,14 +24,14 @@ pub enum Format {
 /// The rows of the one text column `QUERY PLAN`.
 ///
 /// `bound` is what [`super::bind()`] said of the values at hand; `None` where there are none (a prepared
-/// statement's parameters). `shard_names` are in shard order.
+/// statement's parameters).
 pub fn rows(
     planned: &Planned,
     bound: Option<&Result<Bound<'_>, SqlError>>,
-    shard_names: &[String],
+    rules: &Rules,
     format: Format,
 ) -> Vec<String> {
-    let parts = Parts::of(planned, bound, shard_names);
+    let parts = Parts::of(planned, bound, rules);
     match format {
         Format::Text => parts.text(),
         Format::Json => {
@@ -43,53 +46,68 @@ struct Parts<'a> {
     plan: &'static str,
     shards: Option<Vec<String>>,
     tables: &'a [String],
-    key: Option<String>,
+    pruned: Option<String>,
+    changes: Vec<String>,
     merge: Option<String>,
     error: Option<&'a SqlError>,
     declined: &'a [Declined],
 }
 
 impl<'a> Parts<'a> {
-    fn of(
-        planned: &'a Planned,
-        bound: Option<&'a Result<Bound<'_>, SqlError>>,
-        shard_names: &[String],
-    ) -> Parts<'a> {
-        let name =
-            |shard: ShardId| shard_names.get(shard.index()).cloned().unwrap_or_else(|| shard.to_string());
+    fn of(planned: &'a Planned, bound: Option<&'a Result<Bound<'_>, SqlError>>, rules: &Rules) -> Parts<'a> {
+        let name = |shard: ShardId| {
+            rules.shard_names().get(shard.index()).cloned().unwrap_or_else(|| shard.to_string())
+        };
         let mut parts = Parts {
             plan: "Single",
             shards: None,
             tables: &planned.tables,
-            key: None,
+            pruned: None,
+            changes: Vec::new(),
             merge: None,
             error: None,
             declined: &planned.declined,
         };
         match &planned.route {
             Route::Home(shard) => parts.shards = Some(vec![name(*shard)]),
-            Route::Key(route) => parts.key = Some(key_words(route)),
-            Route::Scatter(scatter) => {
-                parts.plan = "Scatter";
-                parts.shards = Some((0..scatter.shards).map(|shard| name(ShardId(shard))).collect());
-                parts.merge = Some(merge_words(&scatter.merge));
+            Route::Sharded(sharded) => {
+                parts.pruned = Some(words::prune(&sharded.prune, rules));
+                let is_single = matches!(bound, Some(Ok(Bound::Single(_))));
+                match &sharded.several {
+                    Several::Scatter(scatter) if !is_single => parts.scatter(scatter),
+                    Several::Refused(error) if !is_single && bound.is_some() => parts.refused(error),
+                    Several::Scatter(_) | Several::Explain(_) | Several::Refused(_) => {}
+                }
             }
             Route::Explain(_) => parts.plan = "Explain",
-            Route::Refused(error) => {
-                parts.plan = "Refused";
-                parts.error = Some(error);
-            }
+            Route::Refused(error) => parts.refused(error),
         }
         match bound {
-            Some(Ok(Bound::Single(shard))) => parts.shards = Some(vec![name(*shard)]),
-            Some(Err(error)) => {
-                parts.plan = "Refused";
-                parts.shards = None;
-                parts.error = Some(error);
+            Some(Ok(Bound::Single(shard))) => {
+                parts.shards = Some(vec![name(*shard)]);
+                parts.declined = &[];
             }
-            Some(Ok(Bound::Scatter(_) | Bound::Explain(_))) | None => {}
+            Some(Ok(Bound::Scatter { shards, .. })) => parts.shards = Some(shards.iter().map(name).collect()),
+            Some(Err(error)) => {
+                parts.shards = None;
+                parts.refused(error);
+            }
+            Some(Ok(Bound::Explain(_))) | None => {}
         }
         parts
+    }
+
+    fn refused(&mut self, error: &'a SqlError) {
+        self.plan = "Refused";
+        self.changes = Vec::new();
+        self.merge = None;
+        self.error = Some(error);
+    }
+
+    fn scatter(&mut self, scatter: &Scatter) {
+        self.plan = "Scatter";
+        self.merge = Some(words::merge(&scatter.merge));
+        self.changes = words::edits(scatter);
     }
 
     fn text(&self) -> Vec<String> {
@@ -100,16 +118,19 @@ impl<'a> Parts<'a> {
                 format!("{} on {noun} {}", self.plan, shards.join(", "))
             }
             None if self.plan == "Single" => "Single on the shard of the key".to_owned(),
+            None if self.plan == "Scatter" => "Scatter over the shards of the keys".to_owned(),
             None => self.plan.to_owned(),
         };
         lines.push(head);
         if !self.tables.is_empty() {
             lines.push(format!("  Sharded tables: {}", self.tables.join(", ")));
         }
-        lines.extend(self.key.iter().map(|key| format!("  Key: {key}")));
+        lines.extend(self.pruned.iter().map(|pruned| format!("  Shards: {pruned}")));
+        lines.extend(self.changes.iter().map(|change| format!("  Sent: {change}")));
         lines.extend(self.merge.iter().map(|merge| format!("  Merge: {merge}")));
         if let Some(error) = self.error {
             lines.push(format!("  Reason: {} (SQLSTATE {})", error.message, error.code));
+            lines.extend(error.detail.iter().map(|detail| format!("  Detail: {detail}")));
             lines.extend(error.hint.iter().map(|hint| format!("  Hint: {hint}")));
         }
         for declined in self.declined {
@@ -130,8 +151,11 @@ impl<'a> Parts<'a> {
         if !self.tables.is_empty() {
             put("Sharded Tables", json!(self.tables));
         }
-        if let Some(key) = &self.key {
-            put("Key", json!(key));
+        if let Some(pruned) = &self.pruned {
+            put("Shards By", json!(pruned));
+        }
+        if !self.changes.is_empty() {
+            put("Sent", json!(self.changes));
         }
         if let Some(merge) = &self.merge {
             put("Merge", json!(merge));
@@ -160,98 +184,78 @@ fn rung_words(rung: Rung) -> &'static str {
     }
 }
 
-fn key_words(route: &KeyRoute) -> String {
-    let words = |source: &KeySource| match source {
-        KeySource::Literal { index, .. } => format!("literal {}", index + 1),
-        KeySource::Fixed(value) => value.to_string(),
-        KeySource::Param { number, .. } => format!("parameter ${number}"),
-    };
-    let sources: Vec<String> = route.keys.iter().map(words).collect();
-    let purpose = match route.purpose {
-        KeyPurpose::Find => "equals",
-        KeyPurpose::Place => "of the new row is",
-    };
-    format!("{purpose} {}", sources.join(" and "))
-}
-
-fn merge_words(merge: &MergePlan) -> String {
-    match &merge.kind {
-        MergeKind::Concat => "concatenate".to_owned(),
-        MergeKind::Ordered(keys) => format!("in order of {}", keys_words(keys)),
-        MergeKind::Grouped { keys, by, columns } => {
-            let keys = keys_words(keys.get(..*by).unwrap_or(keys));
-            format!("one row of {} for each {keys}", columns_words(columns))
+/// Why one shard may not be enough.
+pub(super) fn several_reason(prune: &Prune, uses: &Uses<'_>) -> String {
+    match whole_group(prune) {
+        true => {
+            let names = sharded_names(uses);
+            format!("no condition restricts {} to one sharding key", names.join(" and "))
         }
-        MergeKind::Aggregate(columns) => format!("one row of {}", columns_words(columns)),
+        false => "its keys may lie on several shards".to_owned(),
     }
 }
 
-fn keys_words(keys: &[SortKey]) -> String {
-    let word = |key: &SortKey| {
-        let direction = if key.descending { " descending" } else { "" };
-        let nulls = if key.nulls_first == key.descending {
-            ""
-        } else if key.nulls_first {
-            " nulls first"
-        } else {
-            " nulls last"
-        };
-        format!("column {}{direction}{nulls}", key.column + 1)
-    };
-    keys.iter().map(word).collect::<Vec<_>>().join(", ")
+/// Whether all shards of a group bear on it.
+fn whole_group(prune: &Prune) -> bool {
+    match prune {
+        Prune::Group(_) => true,
+        Prune::Or(sets) => sets.iter().any(whole_group),
+        _ => false,
+    }
 }
 
-fn columns_words(columns: &[OutputColumn]) -> String {
-    let word = |column: &OutputColumn| match column {
-        OutputColumn::Input(_) => "its value",
-        OutputColumn::Avg { .. } => "sum of sums by sum of counts",
-        OutputColumn::Combine(combine, _) => match combine {
-            Combine::Count => "sum of counts",
-            Combine::Sum => "sum of sums",
-            Combine::Min { .. } => "least",
-            Combine::Max { .. } => "greatest",
-            Combine::BoolAnd => "all true",
-            Combine::BoolOr => "any true",
-            Combine::BitAnd => "bits of all",
-            Combine::BitOr => "bits of any",
-            Combine::BitXor => "bits of an odd number",
-        },
-    };
-    columns.iter().map(word).collect::<Vec<_>>().join(", ")
-}
-
-/// The refusal of a statement that no rung takes.
-pub(super) fn refusal(kind: &Kind, items: &[ShardedItem<'_>], declined: &[Declined]) -> SqlError {
-    let verb = match kind {
-        Kind::Select => "SELECT from",
-        Kind::Insert(_) => "INSERT into",
-        Kind::Update(_) => "UPDATE of",
-        Kind::Delete => "DELETE from",
-    };
+fn sharded_names(uses: &Uses<'_>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for item in items {
-        let name = format!("\"{}\"", item.table.table);
+    for used in &uses.sharded {
+        let name = format!("\"{}\"", used.relation.name);
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    let noun = if names.len() == 1 { "table" } else { "tables" };
+    names
+}
+
+/// The refusal of a statement that no rung takes.
+pub(super) fn refusal(kind: &Kind, uses: &Uses<'_>, declined: &[Declined]) -> SqlError {
+    let verb = match kind {
+        Kind::Select(_) => "SELECT from",
+        Kind::Insert(_) => "INSERT into",
+        Kind::Modify(modify) if modify.sets.is_some() => "UPDATE of",
+        Kind::Modify(_) => "DELETE from",
+        Kind::Call(_) => "CALL with",
+    };
+    let names = sharded_names(uses);
     let reasons: Vec<&str> = declined.iter().map(|declined| declined.reason.as_str()).collect();
-    let keys: Vec<String> =
-        items.iter().map(|item| format!("{}.{} = ...", item.table.table, item.table.key())).collect();
+    let detail = reasons.join("; ");
+    if names.is_empty() {
+        return SqlError::refused(
+            "the statement's tables and functions lie on different shards",
+            "Put them on one shard in the sharding rules, or ask for them one by one.",
+        )
+        .with_detail(detail);
+    }
+    let noun = if names.len() == 1 { "table" } else { "tables" };
     let hint = match kind {
-        Kind::Insert(_) => {
-            "Give the sharding key as a constant or parameter, one row per statement.".to_owned()
-        }
+        Kind::Insert(_) => "Insert rows of one shard per statement.".to_owned(),
         _ => {
-            let mut keys = keys;
-            keys.dedup();
+            let mut keys: Vec<String> = Vec::new();
+            for used in &uses.sharded {
+                for key in &used.table.keys {
+                    let key = format!("{}.{key} = ...", used.relation.name);
+                    if !keys.contains(&key) {
+                        keys.push(key);
+                    }
+                }
+            }
             format!(
                 "Add a condition on the sharding key for each sharded table ({}) under AND in WHERE.",
                 keys.join(", ")
             )
         }
     };
-    SqlError::refused(format!("this {verb} sharded {noun} {} is not supported yet", names.join(", ")), hint)
-        .with_detail(reasons.join("; "))
+    SqlError::refused(
+        format!("this {verb} sharded {noun} {} over several shards is not supported yet", names.join(", ")),
+        hint,
+    )
+    .with_detail(detail)
 }

@@ -6,6 +6,7 @@
 
 use super::builtin;
 use super::schema::Schema;
+use crate::rules::FunctionTouches;
 use crate::sql::lexer::{Lexer, Token, TokenKind};
 use crate::sql::parse;
 use crate::sql::relation_places::relation_places;
@@ -26,10 +27,18 @@ pub(super) struct Mentions {
     pub(super) notable: Vec<String>,
     /// A user function, neither IMMUTABLE nor trusted, that is called or may be.
     pub(super) function: Option<String>,
+    /// Functions called that a rule says touch the home shard or the rows of a key.
+    pub(super) declared: Vec<String>,
+    /// Whether a function is called that a rule says touches nothing.
+    pub(super) calls_pure: bool,
+    /// Schemas before a dot that a rule puts on one shard.
+    pub(super) schemas: Vec<String>,
     /// A function that runs text.
     pub(super) runs_text: Option<String>,
     /// An operator that runs a user function.
     pub(super) operator: Option<String>,
+    /// Whether a schema of temporary objects is named.
+    pub(super) is_temporary: bool,
     /// An identifier that is not read here.
     pub(super) has_unread_name: bool,
     /// Significant tokens, in order.
@@ -88,7 +97,18 @@ impl Mentions {
             !function.is_pure && (is_call || (is_field && function.takes_row))
         };
         if schema.catalog().function(&name).is_some_and(is_hidden_access) {
-            self.function = Some(name.clone());
+            match schema.function_rule(std::slice::from_ref(&name)).map(|rule| &rule.touches) {
+                Some(FunctionTouches::Pure) => self.calls_pure = true,
+                Some(_) if is_call => self.declared.push(name.clone()),
+                Some(_) | None => self.function = Some(name.clone()),
+            }
+        }
+        if after == Some(TokenKind::Dot) && schema.rules().schema(&name).is_some() {
+            self.schemas.push(name.clone());
+        }
+        // Functions of one session are in no catalog.
+        if after == Some(TokenKind::Dot) && name.starts_with("pg_temp") {
+            self.is_temporary = true;
         }
         if is_call && builtin::runs_text(&name) {
             self.runs_text = Some(name.clone());

@@ -3,33 +3,53 @@
 //! [`plan`] reads one statement's text against the sharding rules and the catalog and gives a
 //! [`Planned`]: which rung of the ladder answers it, or why none does. The same inputs give an equal
 //! plan; it holds no host, connection or closure. Literals stay out of it: a plan names them by their
-//! place, so that one plan serves every statement of the same normalised text. [`bind`] adds the values
-//! of one execution and gives the shard.
+//! place, so that one plan serves every statement of the same normalised text. [`bind()`] adds the values
+//! of one execution and gives the shards.
 //!
-//! Must not: send anything, read a clock, or change a statement's text. Nothing that is not proven
-//! exact gets a route; the rest is [`Route::Refused`].
+//! | module | owns |
+//! | --- | --- |
+//! | `mention`, `utility` | statements decided by their words, and what hides table access |
+//! | `schema` | rules and catalog joined |
+//! | `locate` | on which shards a query's rows lie, block by block |
+//! | `push` | what every shard runs, and how the answers are merged |
+//! | `bind`, `edit` | one execution's shards, numbers and text |
+//! | `write` | what a write must not leave to one shard |
+//! | `explain`, `verify` | the plan in words, and what every plan must satisfy |
+//!
+//! Must not: send anything, read a clock, or print a tree back to SQL. Nothing that is not proven exact
+//! gets a route; the rest is [`Route::Refused`].
 
 mod bind;
 mod builtin;
+mod constant;
+mod edit;
 pub mod explain;
+mod hint;
+mod locate;
 mod mention;
-mod pins;
+mod params;
 mod planner;
-mod scatter;
+mod prune;
+mod push;
 mod schema;
-mod single;
+mod steady;
+mod tables;
+mod types;
 mod utility;
 mod verify;
 mod write;
 
 pub use bind::{Param, Values, bind};
+pub use edit::{Edit, Piece, apply};
 pub use planner::plan;
+pub use prune::{ArraySource, Computed, KeyList, KeySource, Limit, ParamType, Prune};
 pub use schema::Schema;
 
 use crate::catalog::SearchPath;
 use crate::error::SqlError;
-use crate::ids::ShardId;
-use crate::rules::{GroupId, Rules};
+use crate::ids::{ShardId, ShardSet};
+use crate::merge::{Limits, MergePlan};
+use crate::rules::Rules;
 
 /// What a statement is planned against.
 #[derive(Clone, Copy, Debug)]
@@ -40,10 +60,21 @@ pub struct Context<'a> {
     pub search_path: &'a SearchPath,
     /// The session's `standard_conforming_strings`; a plan made under one is none under the other.
     pub standard_conforming_strings: bool,
+    /// What the session and the configuration say of hints.
+    pub hints: Hints<'a>,
+}
+
+/// Hints that force a shard: `/* howdah: shard=2 */` in a statement, and `SET howdah.shard = 2`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hints<'a> {
+    /// Whether the configuration allows them; a statement with one is refused where it does not.
+    pub are_allowed: bool,
+    /// The session's `howdah.shard`; empty or `None`: not set.
+    pub session: Option<&'a str>,
 }
 
 /// A planned statement, good for every statement of the same normalised text under the same search
-/// path, rules and catalog.
+/// path, rules, catalog and hints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
     /// How it is answered.
@@ -70,86 +101,57 @@ pub struct Declined {
 pub enum Rung {
     /// One shard answers with its own bytes.
     Single,
-    /// Every shard answers, and the answers are put together.
+    /// Several shards answer, and the answers are put together.
     Scatter,
 }
 
 /// How a statement is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// Touches no sharded table: its bytes go unchanged to this shard (the home shard, or the one that
-    /// the rules name for its single tables).
+    /// Its bytes go unchanged to this shard: the home shard, the one that the rules name for its tables, or
+    /// the one that a hint names.
     Home(ShardId),
-    /// All of it lies on the shard of one sharding key: its bytes go there unchanged.
-    Key(KeyRoute),
-    /// Its bytes go unchanged to every shard, and the answers are merged.
-    Scatter(Scatter),
+    /// The values of one execution say which shards may hold its rows. Where that is one shard, or none, its
+    /// bytes go there unchanged, whatever it is.
+    Sharded(Box<Sharded>),
     /// `EXPLAIN (howdah)`: the proxy answers with the plan of the statement inside.
     Explain(Box<Explain>),
     /// Cannot be answered exactly. Boxed: it is the rare and the largest case.
     Refused(Box<SqlError>),
 }
 
-/// A statement that one sharding key's shard answers.
+/// A statement of sharded tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyRoute {
-    /// The colocation group whose bucket map is asked.
-    pub group: GroupId,
-    /// Where the keys' values are found; never empty.
-    pub keys: Vec<KeySource>,
-    /// What the key is used for.
-    pub purpose: KeyPurpose,
+pub struct Sharded {
+    /// Which shards may hold rows that bear on the result. None: any one shard finds none.
+    pub prune: Prune,
+    /// What to do where it is more than one.
+    pub several: Several,
+    /// The shard to ask for the statement's parameter and column types.
+    pub describes: ShardId,
 }
 
-/// What a statement's keys are used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyPurpose {
-    /// Each pins a table of the statement: all must lie on one shard. A NULL one pins a table of which no
-    /// row counts.
-    Find,
-    /// It places a new row: NULL is refused (`23514`).
-    Place,
+/// What to do with a statement that more than one shard bears on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Several {
+    /// They answer, and their answers are merged.
+    Scatter(Scatter),
+    /// It is an ordinary EXPLAIN: the proxy answers with its own plan.
+    Explain(Box<Explain>),
+    /// Nothing: it is refused.
+    Refused(Box<SqlError>),
 }
 
-/// Where a key's value is found when a statement runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeySource {
-    /// A literal that the template lifted: its place among them, from 0.
-    Literal {
-        /// Index into the template's literals.
-        index: usize,
-        /// Whether an odd number of minus signs stands before it.
-        is_negated: bool,
-    },
-    /// A literal that the template kept, so that its value is the plan's.
-    Fixed(i64),
-    /// The parameter `$number`.
-    Param {
-        /// From 1.
-        number: usize,
-        /// How its type is known.
-        typing: ParamType,
-        /// Whether it is cast to an integer type where it is the key, so that it may be a text.
-        is_cast: bool,
-    },
-}
-
-/// How a parameter that holds a key gets its type where the client declares none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ParamType {
-    /// It is used with keys only, so the server gives it an integer type.
-    FromKey,
-    /// It is used elsewhere too: only a type that the client declares tells.
-    Declared,
-}
-
-/// A statement that every shard answers.
+/// A statement that several shards answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scatter {
-    /// How many shards: all, from 0.
-    pub shards: u16,
+    /// What is changed in the text that every shard gets, in the order of its tokens.
+    pub edits: Vec<Edit>,
     /// How the answers are put together.
-    pub merge: crate::merge::MergePlan,
+    pub merge: MergePlan,
+    /// Parameters that the edits repeat, so that their types must not depend on where they stand: the client
+    /// has to have declared them.
+    pub declared: Vec<usize>,
 }
 
 /// `EXPLAIN (howdah) ...`.
@@ -162,12 +164,19 @@ pub struct Explain {
 }
 
 /// A plan with the values of one execution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bound<'p> {
     /// Send the statement's bytes to this shard.
     Single(ShardId),
-    /// Send them to all shards and merge.
-    Scatter(&'p Scatter),
+    /// Send them, edited, to these shards, at least two, and merge.
+    Scatter {
+        /// What to send and how to merge.
+        scatter: &'p Scatter,
+        /// The shards.
+        shards: ShardSet,
+        /// The numbers of LIMIT and OFFSET.
+        limits: Limits,
+    },
     /// Answer from the plan inside: see [`explain::rows`].
     Explain(&'p Explain),
 }
@@ -175,10 +184,10 @@ pub enum Bound<'p> {
 impl Planned {
     /// The shard to ask for a statement's parameter and column types (Parse, Describe without Bind);
     /// `None` where the proxy itself answers or refuses.
-    pub fn describe_shard(&self, rules: &Rules) -> Option<ShardId> {
+    pub fn describe_shard(&self, _rules: &Rules) -> Option<ShardId> {
         match &self.route {
             Route::Home(shard) => Some(*shard),
-            Route::Key(_) | Route::Scatter(_) => Some(rules.home()),
+            Route::Sharded(sharded) => Some(sharded.describes),
             Route::Explain(_) | Route::Refused(_) => None,
         }
     }

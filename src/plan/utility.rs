@@ -3,10 +3,14 @@
 
 use super::explain::Format;
 use super::mention::Mentions;
-use super::planner::{Subject, single_allowed};
+use super::planner::Subject;
 use super::schema::Meaning;
+use super::tables::single_allowed;
+use super::{Explain, Planned, Route, Several, Sharded};
+use crate::catalog::SearchPath;
 use crate::error::SqlError;
 use crate::ids::ShardId;
+use crate::rules::FunctionTouches;
 use crate::sql::lexer::{Token, TokenKind};
 use crate::sqlstate;
 
@@ -99,7 +103,11 @@ pub(super) fn refusal(subject: &Subject<'_>) -> Option<SqlError> {
     let (first, second) = (mentions.word(0), mentions.word(1));
     let whole = match (first, second) {
         ("do", _) => Some("DO"),
-        ("call", _) => Some("CALL"),
+        ("call", _)
+            if mentions.function.is_some() || (mentions.declared.is_empty() && !mentions.calls_pure) =>
+        {
+            Some("CALL")
+        }
         ("drop", "owned") => Some("DROP OWNED"),
         ("reassign", "owned") => Some("REASSIGN OWNED"),
         _ => None,
@@ -109,7 +117,7 @@ pub(super) fn refusal(subject: &Subject<'_>) -> Option<SqlError> {
             format!(
                 "{command} in a cluster with sharded tables is not supported yet: what it touches does not show"
             ),
-            "Send the statements inside one by one, or run it on each shard.",
+            "Send the statements inside one by one, declare the procedure in the sharding rules, or run it on each shard.",
         ));
     }
     if reaches_all_tables(subject) {
@@ -119,6 +127,12 @@ pub(super) fn refusal(subject: &Subject<'_>) -> Option<SqlError> {
                 first.to_uppercase()
             ),
             "Name the tables, or run it on each shard.",
+        ));
+    }
+    if mentions.is_temporary {
+        return Some(SqlError::refused(
+            "naming the schema of temporary objects is not supported in a cluster with sharded tables",
+            "Name the object without its schema.",
         ));
     }
     if mentions.has_unread_name {
@@ -142,7 +156,7 @@ pub(super) fn refusal(subject: &Subject<'_>) -> Option<SqlError> {
     };
     Some(SqlError::refused(
         format!("{function} may reach a sharded table, so calling it is not supported yet"),
-        "Where the cluster has sharded tables, functions of users run only if they are IMMUTABLE; declaring them in the rules comes later.",
+        "Where the cluster has sharded tables, functions of users run only if they are IMMUTABLE or the sharding rules declare them.",
     ))
 }
 
@@ -185,51 +199,140 @@ fn reaches_all_tables(subject: &Subject<'_>) -> bool {
         }
         "alter" if mentions.has_run(&["all", "in", "tablespace"]) => true,
         "drop" | "alter" if mentions.word(1) == "schema" => {
-            mentions.names.iter().any(|name| subject.schema().schema_reaches_sharded(name))
+            mentions.names.iter().any(|name| subject.schema().schema_is_spread(name))
         }
         _ => false,
     }
 }
 
-/// The shard of a statement that was not analysed, `reason` saying why if it should have been.
+/// The shard of a statement that is not read, `reason` saying why if it should have been.
 pub(super) fn route(subject: &Subject<'_>, reason: Option<&str>) -> Result<ShardId, SqlError> {
     let schema = subject.schema();
     let mentions = &subject.mentions;
     const WRITES: [&str; 6] = ["insert", "update", "delete", "merge", "truncate", "copy"];
+    const READS: [&str; 6] = ["select", "with", "values", "table", "explain", "declare"];
     let is_write = WRITES.iter().any(|word| mentions.has(word));
-    let mut shard: Option<(ShardId, &str)> = None;
+    let is_read = !is_write && READS.contains(&mentions.word(0));
+    let mut found = OneShard::default();
     for name in &mentions.notable {
         for meaning in schema.meanings(name) {
             match meaning {
                 Meaning::Sharded(_) => return Err(refuse(mentions, name, "is sharded", reason)),
                 Meaning::Reaches(how) => return Err(refuse(mentions, name, &format!("is {how}"), reason)),
+                // Every shard has it.
+                Meaning::Reference if is_read => {}
+                Meaning::Reference => {
+                    return Err(refuse(mentions, name, "is a reference table", reason));
+                }
                 Meaning::Single(single) => {
                     single_allowed(single, is_write)?;
-                    match shard {
-                        Some((other, first)) if other != single.shard => {
-                            return Err(SqlError::refused(
-                                format!("\"{first}\" and \"{name}\" may lie on different shards"),
-                                "Put them on one shard in the sharding rules, or name them one by one.",
-                            ));
-                        }
-                        _ => shard = Some((single.shard, name)),
-                    }
+                    found.add(single.shard, name)?;
                 }
             }
         }
     }
-    let Some((shard, first)) = shard else { return Ok(subject.home()) };
+    for name in &mentions.schemas {
+        found.add(schema.shard_of_schema(name), name)?;
+    }
+    for name in &mentions.declared {
+        match schema.function_rule(std::slice::from_ref(name)).map(|rule| &rule.touches) {
+            Some(FunctionTouches::Home) => found.add(subject.home(), name)?,
+            _ => {
+                return Err(SqlError::refused(
+                    format!(
+                        "{name}(), which touches the rows of a key, is called in a statement that is not understood"
+                    ),
+                    "Call it in a plain SELECT, with the key as a constant or parameter.",
+                ));
+            }
+        }
+    }
+    let Some((shard, first)) = found.found else { return shard_of_new(subject) };
     if shard == subject.home() {
         return Ok(shard);
     }
     let is_plain = |name: &&String| !schema.is_notable(name) && schema.is_relation(name);
     match mentions.relations.iter().find(is_plain) {
         None => Ok(shard),
-        Some(other) => Err(SqlError::refused(
-            format!("\"{first}\" and \"{other}\" may lie on different shards"),
-            "Put them on one shard in the sharding rules, or name them one by one.",
-        )),
+        Some(other) => Err(apart(&first, other)),
     }
+}
+
+/// The shard of a statement that names no table that the rules place: that of the schema that it makes something
+/// in.
+pub(super) fn shard_of_new(subject: &Subject<'_>) -> Result<ShardId, SqlError> {
+    let schema = subject.schema();
+    let mut found = OneShard::default();
+    for name in &subject.mentions.schemas {
+        found.add(schema.shard_of_schema(name), name)?;
+    }
+    if let Some((shard, _)) = found.found {
+        return Ok(shard);
+    }
+    let path = subject.context.search_path.schemas().iter();
+    let first = path.clone().find(|name| schema.catalog().has_schema(name));
+    match first {
+        Some(name) if subject.mentions.word(0) == "create" => Ok(schema.shard_of_schema(name)),
+        _ => Ok(subject.home()),
+    }
+}
+
+/// The one shard of all that is named.
+#[derive(Default)]
+struct OneShard {
+    found: Option<(ShardId, String)>,
+}
+
+impl OneShard {
+    fn add(&mut self, shard: ShardId, name: &str) -> Result<(), SqlError> {
+        match &self.found {
+            Some((other, first)) if *other != shard => Err(apart(first, name)),
+            Some(_) => Ok(()),
+            None => {
+                self.found = Some((shard, name.to_owned()));
+                Ok(())
+            }
+        }
+    }
+}
+
+fn apart(first: &str, second: &str) -> SqlError {
+    SqlError::refused(
+        format!("\"{first}\" and \"{second}\" may lie on different shards"),
+        "Put them on one shard in the sharding rules, or name them one by one.",
+    )
+}
+
+/// An ordinary EXPLAIN of a statement that several shards may bear on: where they do, the proxy shows its own
+/// plan.
+pub(super) fn plain_explain(subject: &Subject<'_>, planned: Planned) -> Planned {
+    let Route::Sharded(sharded) = &planned.route else { return planned };
+    let sql = subject.sql;
+    let explain = subject.mentions.tokens.first().map_or(0, |token| token.start);
+    let inner = explained(&subject.mentions).unwrap_or(explain);
+    let options = subject.mentions.tokens.iter().take_while(|token| token.start < inner);
+    let options: Vec<&Token> = options.collect();
+    let is_any =
+        |words: &[&[u8]]| options.iter().any(|token| words.iter().any(|word| token.is_word(sql, word)));
+    let refusal = |what: &str| {
+        Several::Refused(Box::new(SqlError::refused(
+            format!("{what} of a statement that runs on several shards is not supported yet"),
+            "EXPLAIN (howdah) shows Howdah's plan; on a shard, EXPLAIN shows Postgres's.",
+        )))
+    };
+    let several = match &sharded.several {
+        Several::Refused(error) => Several::Refused(error.clone()),
+        _ if is_any(&[b"analyze", b"analyse"]) => refusal("EXPLAIN ANALYZE"),
+        _ if is_any(&[b"json", b"xml", b"yaml"]) => refusal("EXPLAIN in this format"),
+        _ => Several::Explain(Box::new(Explain { inner: planned.clone(), format: Format::Text })),
+    };
+    let sharded = Sharded { several, prune: sharded.prune.clone(), describes: sharded.describes };
+    Planned { route: Route::Sharded(Box::new(sharded)), ..planned }
+}
+
+/// Whether the search path may hide built-in operators and types.
+pub(super) fn hides_builtins(path: &SearchPath) -> bool {
+    path.schemas().iter().skip(1).any(|schema| schema == "pg_catalog")
 }
 
 fn refuse(mentions: &Mentions, name: &str, what: &str, reason: Option<&str>) -> SqlError {

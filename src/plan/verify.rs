@@ -1,50 +1,124 @@
 //! What every plan must satisfy. Changes nothing; runs in debug and test builds.
 
-use super::{KeyPurpose, KeySource, Planned, Route};
-use crate::merge::MergeKind;
+use super::prune::{KeyList, KeySource, Prune};
+use super::{Edit, Piece, Planned, Route, Scatter, Several};
+use crate::merge::{MergeKind, OutputColumn, SortKey};
 use crate::rules::Rules;
 
 /// The first rule that a plan breaks, in words.
-pub fn check(planned: &Planned, rules: &Rules) -> Result<(), String> {
+pub(super) fn check(planned: &Planned, rules: &Rules) -> Result<(), String> {
     match &planned.route {
         Route::Home(shard) => {
             ensure(shard.0 < rules.shard_count(), "the shard exists")?;
-            ensure(planned.tables.is_empty(), "a statement of single tables touches no sharded one")
+            ensure(planned.tables.is_empty(), "a statement of one known shard touches no sharded table")
         }
-        Route::Key(route) => {
-            ensure(rules.group(route.group).is_some(), "the colocation group exists")?;
-            ensure(!route.keys.is_empty(), "a key is found somewhere")?;
-            ensure(!planned.tables.is_empty(), "a key is for a sharded table")?;
-            let is_numbered = |key: &KeySource| !matches!(key, KeySource::Param { number: 0, .. });
-            ensure(route.keys.iter().all(is_numbered), "parameters count from 1")?;
-            ensure(
-                route.purpose == KeyPurpose::Find || !planned.changes_catalog,
-                "placing a row changes no catalog",
-            )
-        }
-        Route::Scatter(scatter) => {
-            ensure(scatter.shards == rules.shard_count(), "each shard is asked exactly once")?;
-            ensure(planned.tables.len() == 1, "one sharded table is scattered over")?;
-            let has_columns = match &scatter.merge.kind {
-                MergeKind::Concat => true,
-                MergeKind::Ordered(keys) => !keys.is_empty(),
-                MergeKind::Grouped { keys, by, columns } => {
-                    *by > 0 && *by <= keys.len() && !columns.is_empty()
+        Route::Sharded(sharded) => {
+            ensure(sharded.describes.0 < rules.shard_count(), "the shard that describes exists")?;
+            prune(&sharded.prune, rules)?;
+            match &sharded.several {
+                Several::Scatter(scatter) => {
+                    ensure(!places(&sharded.prune), "new rows are written on their own shard only")?;
+                    self::scatter(scatter)
                 }
-                MergeKind::Aggregate(columns) => !columns.is_empty(),
-            };
-            ensure(has_columns, "what is merged has keys and columns")?;
-            ensure(!planned.declined.is_empty(), "the first rung said why it declined")
+                Several::Explain(explain) => check(&explain.inner, rules),
+                Several::Refused(error) => refusal(error),
+            }
         }
         Route::Explain(explain) => {
             ensure(!matches!(explain.inner.route, Route::Explain(_)), "EXPLAIN is not nested")?;
             check(&explain.inner, rules)
         }
-        Route::Refused(error) => ensure(
-            error.hint.is_some() || error.code != crate::sqlstate::FEATURE_NOT_SUPPORTED,
-            "a refusal has a hint",
-        ),
+        Route::Refused(error) => refusal(error),
     }
+}
+
+fn refusal(error: &crate::error::SqlError) -> Result<(), String> {
+    ensure(
+        error.hint.is_some() || error.code != crate::sqlstate::FEATURE_NOT_SUPPORTED,
+        "a refusal has a hint",
+    )
+}
+
+fn prune(set: &Prune, rules: &Rules) -> Result<(), String> {
+    let of = |group| rules.group(group).ok_or_else(|| "the colocation group exists".to_owned());
+    match set {
+        Prune::Nothing => Ok(()),
+        Prune::Shard(shard) => ensure(shard.0 < rules.shard_count(), "the shard exists"),
+        Prune::Group(group) => of(*group).map(drop),
+        Prune::Key { group, columns } => {
+            let group = of(*group)?;
+            ensure(!columns.is_empty(), "a key has columns")?;
+            ensure(columns.len() <= group.key_types.len(), "a key has no more columns than the group")?;
+            columns.iter().try_for_each(|list| match list {
+                KeyList::Values(values) => values.iter().try_for_each(source),
+                KeyList::Array(_) => Ok(()),
+            })
+        }
+        Prune::Range { group, low, high } => {
+            of(*group)?;
+            ensure(low.is_some() || high.is_some(), "a range has a bound")?;
+            low.iter().chain(high).try_for_each(|limit| source(&limit.value))
+        }
+        Prune::Place { group, key, .. } => {
+            let group = of(*group)?;
+            ensure(key.len() == group.key_types.len(), "a new row has its whole key")?;
+            key.iter().try_for_each(source)
+        }
+        Prune::And(sets) | Prune::Or(sets) => {
+            ensure(sets.len() > 1, "sets are joined")?;
+            sets.iter().try_for_each(|set| prune(set, rules))
+        }
+    }
+}
+
+fn places(set: &Prune) -> bool {
+    match set {
+        Prune::Place { .. } => true,
+        Prune::And(sets) | Prune::Or(sets) => sets.iter().any(places),
+        _ => false,
+    }
+}
+
+fn source(source: &KeySource) -> Result<(), String> {
+    ensure(!matches!(source, KeySource::Param { number: 0, .. }), "parameters count from 1")
+}
+
+fn scatter(scatter: &Scatter) -> Result<(), String> {
+    let merge = &scatter.merge;
+    let is_in_rows = |column: usize| merge.width.is_none_or(|width| column < width);
+    let key = |key: &SortKey| ensure(is_in_rows(key.column), "merge keys are in the shards' rows");
+    let column = |column: &OutputColumn| match column {
+        OutputColumn::Input(at) | OutputColumn::Combine(_, at) => is_in_rows(*at),
+        OutputColumn::Avg { sum, count } => is_in_rows(*sum) && is_in_rows(*count),
+    };
+    match &merge.kind {
+        MergeKind::Concat => {}
+        MergeKind::Ordered(keys) => {
+            ensure(!keys.is_empty(), "an ordered merge has keys")?;
+            keys.iter().try_for_each(key)?;
+        }
+        MergeKind::Grouped { keys, by, columns } => {
+            ensure(*by > 0 && *by <= keys.len(), "groups are told apart by leading keys")?;
+            keys.iter().try_for_each(key)?;
+            ensure(columns.iter().all(column), "merged columns are in the shards' rows")?;
+        }
+        MergeKind::Aggregate(columns) => {
+            ensure(!columns.is_empty(), "an aggregate has columns")?;
+            ensure(columns.iter().all(column), "merged columns are in the shards' rows")?;
+        }
+    }
+    ensure(merge.shown.is_none() || merge.shown <= merge.width, "what is shown is there")?;
+    let replaces_limits = |edit: &Edit| {
+        edit.pieces.iter().any(|piece| {
+            matches!(piece, Piece::Text(text) if text.starts_with("LIMIT") || text.starts_with("OFFSET"))
+        })
+    };
+    ensure(
+        merge.offset.is_none() || scatter.edits.iter().any(replaces_limits),
+        "shards leave no rows out themselves",
+    )?;
+    let is_ordered = scatter.edits.windows(2).all(|pair| matches!(pair, [a, b] if a.to <= b.from));
+    ensure(is_ordered, "edits do not overlap")
 }
 
 fn ensure(holds: bool, rule: &str) -> Result<(), String> {

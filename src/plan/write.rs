@@ -1,233 +1,161 @@
-//! What must hold before a write to a sharded table may run on the shard of its key: nothing that one
-//! Postgres would check or compute over all rows may be left to one shard.
+//! Writes: which shards they reach, and what must hold before one of them may run on the shard of its key:
+//! nothing that one Postgres would check or compute over all rows may be left to one shard.
 
-use super::pins::ShardedItem;
+mod checks;
+
+use super::constant::Constants;
+use super::locate::{Locate, Spread};
 use super::planner::Subject;
-use crate::catalog::{ColumnDefault, Relation};
+use super::prune::Prune;
+use super::tables::{ShardedUse, Uses};
 use crate::error::SqlError;
-use crate::rules::ShardedTable;
-use crate::sql::analysis::{Analysis, Given, Insert, InsertSource, Kind};
+use crate::sql::query::{Expr, Insert, InsertSource, ItemId, Kind, LiteralKind, Modify, Source, Statement};
+use crate::sqlstate;
 
-/// Checks the target of a write; reads pass.
-pub(super) fn check(
+/// The shards that a write reaches.
+pub(super) fn reach<'q>(
     subject: &Subject<'_>,
-    analysis: &Analysis,
-    items: &[ShardedItem<'_>],
-) -> Result<(), SqlError> {
-    let target = items.first().filter(|item| item.level == 0 && item.item == 0);
-    let (Some(target), false) = (target, analysis.kind == Kind::Select) else { return Ok(()) };
-    let (table, name) = (target.table, &target.table.table);
-    let sets: &[String] = match &analysis.kind {
-        Kind::Update(sets) => sets,
-        Kind::Insert(insert) => &insert.conflict_sets,
-        Kind::Select | Kind::Delete => &[],
-    };
-    if table.keys.iter().any(|key| sets.contains(key)) {
-        return Err(SqlError::refused(
-            format!("changing the sharding key \"{}\" of \"{name}\" is not supported yet", table.key()),
-            "Delete the row and insert it with the new key.",
-        ));
-    }
-    let Some(relation) = subject.schema().sharded_relation(table) else { return Ok(()) };
-    for member in family(subject, relation) {
-        if let Some(trigger) = member.triggers.first() {
-            let trigger = &trigger.name;
-            return Err(SqlError::refused(
-                format!("sharded table \"{name}\" has trigger \"{trigger}\", which may reach other tables"),
-                "Drop the trigger; declaring it harmless in the rules comes later.",
-            ));
-        }
-        unique_keys(member, table, &analysis.kind, sets)?;
-    }
-    foreign_keys(subject, relation, table, &analysis.kind)?;
-    if let Kind::Insert(insert) = &analysis.kind {
-        insert_refusal(insert, table)?;
-        defaults(relation, insert)?;
-    }
-    Ok(())
-}
-
-/// A table with its partitions and inheritance children.
-fn family<'a>(subject: &Subject<'a>, relation: &'a Relation) -> Vec<&'a Relation> {
-    let mut members = vec![relation];
-    let mut at = 0;
-    while let Some(member) = members.get(at).copied() {
-        let children =
-            member.children.iter().filter_map(|oid| subject.schema().catalog().relation_by_oid(*oid));
-        for child in children {
-            if !members.iter().any(|known| known.oid == child.oid) {
-                members.push(child);
+    locate: &mut Locate<'q>,
+    statement: &'q Statement,
+    uses: &Uses<'_>,
+) -> Result<Prune, SqlError> {
+    match &statement.kind {
+        Kind::Select(_) | Kind::Call(_) => Ok(Prune::Nothing),
+        Kind::Insert(insert) => {
+            let used = used(statement, insert.target, uses);
+            if let Some(used) = used {
+                checks::check(subject, used, &statement.kind)?;
             }
+            let mut sets = match used {
+                Some(used) => placed(&locate.constants, subject, used, insert)?,
+                None => vec![single(subject, statement, insert.target)],
+            };
+            sets.extend(read(locate, insert));
+            Ok(Prune::any(sets))
         }
-        at += 1;
-    }
-    members
-}
-
-/// A unique key without the sharding key holds on each shard only.
-fn unique_keys(
-    relation: &Relation,
-    table: &ShardedTable,
-    kind: &Kind,
-    sets: &[String],
-) -> Result<(), SqlError> {
-    for columns in
-        relation.unique_keys.iter().filter(|columns| !table.keys.iter().all(|key| columns.contains(key)))
-    {
-        let is_touched = match kind {
-            Kind::Insert(_) => true,
-            Kind::Update(_) => columns.iter().any(|c| c.is_empty() || sets.contains(c)),
-            Kind::Select | Kind::Delete => false,
-        };
-        if is_touched {
-            let columns = columns.join(", ");
-            return Err(SqlError::refused(
-                format!(
-                    "a unique key ({columns}) of sharded table \"{}\" does not contain its sharding key \"{}\", so no shard can check it",
-                    table.table,
-                    table.key()
-                ),
-                "Add the sharding key to the unique key.",
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// The rule of a table, or of the table that it is a partition or child of.
-fn rule_of<'a>(subject: &Subject<'a>, relation: &Relation) -> Option<&'a ShardedTable> {
-    let schema = subject.schema();
-    let mut relation = relation;
-    // Deeper than any real hierarchy; a catalog that is read while it changes may hold a ring.
-    for _ in 0..64 {
-        let is_it = |rule: &&ShardedTable| rule.schema == relation.schema && rule.table == relation.name;
-        if let Some(rule) = schema.rules().sharded().iter().find(is_it) {
-            return Some(rule);
-        }
-        relation = schema.catalog().relation_by_oid(*relation.parents.first()?)?;
-    }
-    None
-}
-
-/// A foreign key must connect rows of one key.
-fn foreign_keys(
-    subject: &Subject<'_>,
-    relation: &Relation,
-    table: &ShardedTable,
-    kind: &Kind,
-) -> Result<(), SqlError> {
-    let catalog = subject.schema().catalog();
-    let is_colocated = |from: &Relation, to: &Relation, columns: &[(String, String)]| {
-        let (Some(from), Some(to)) = (rule_of(subject, from), rule_of(subject, to)) else { return false };
-        let mut keys = from.keys.iter().zip(&to.keys);
-        from.group == to.group
-            && keys.all(|(mine, theirs)| columns.iter().any(|(a, b)| a == mine && b == theirs))
-    };
-    let refused = |other: &Relation| {
-        Err(SqlError::refused(
-            format!(
-                "a foreign key between sharded table \"{}\" and \"{}\" does not connect equal sharding keys of one colocation group, so no shard can check it",
-                table.table, other.name
-            ),
-            "Drop the foreign key, or let it contain the sharding key on both sides.",
-        ))
-    };
-    // An UPDATE checks only the foreign keys whose columns it sets.
-    let is_set = |column: &String| match kind {
-        Kind::Update(sets) => sets.contains(column),
-        Kind::Insert(_) | Kind::Delete | Kind::Select => true,
-    };
-    if !matches!(kind, Kind::Delete) {
-        for key in relation.foreign_keys.iter().filter(|key| key.columns.iter().any(|(mine, _)| is_set(mine)))
-        {
-            match catalog.relation_by_oid(key.references) {
-                Some(other) if !is_colocated(relation, other, &key.columns) => return refused(other),
-                _ => {}
+        Kind::Modify(modify) => {
+            if let Some(used) = used(statement, modify.target, uses) {
+                checks::check(subject, used, &statement.kind)?;
             }
+            Ok(modified(locate, modify))
         }
     }
-    if matches!(kind, Kind::Insert(insert) if insert.conflict_sets.is_empty()) {
-        return Ok(());
-    }
-    for other in catalog.relations() {
-        let to_this = other.foreign_keys.iter().filter(|key| key.references == relation.oid);
-        for key in to_this.filter(|key| key.columns.iter().any(|(_, theirs)| is_set(theirs))) {
-            if !is_colocated(other, relation, &key.columns) {
-                return refused(other);
-            }
-            if !other.triggers.is_empty() {
-                return Err(SqlError::refused(
-                    format!("\"{}\", which references \"{}\", has a trigger", other.name, table.table),
-                    "Drop the trigger; declaring it harmless in the rules comes later.",
-                ));
-            }
-        }
-    }
-    Ok(())
 }
 
-fn insert_refusal(insert: &Insert, table: &ShardedTable) -> Result<(), SqlError> {
-    let (name, key) = (&table.table, table.key());
+/// The sharded table that a target is.
+fn used<'a>(statement: &Statement, target: ItemId, uses: &Uses<'a>) -> Option<ShardedUse<'a>> {
+    let Source::Relation(named) = &statement.item(target)?.source else { return None };
+    uses.sharded.iter().copied().find(|used| Some(used.relation.oid) == named.oid)
+}
+
+/// The shard of a target that is no sharded table.
+fn single(subject: &Subject<'_>, statement: &Statement, target: ItemId) -> Prune {
+    use super::schema::Meaning;
+    let oid = match statement.item(target).map(|item| &item.source) {
+        Some(Source::Relation(named)) => named.oid,
+        _ => None,
+    };
+    match oid.and_then(|oid| subject.schema().meaning(oid)) {
+        Some(Meaning::Single(single)) => Prune::Shard(single.shard),
+        _ => Prune::Shard(subject.home()),
+    }
+}
+
+/// The shards that an INSERT reads.
+fn read<'q>(locate: &mut Locate<'q>, insert: &'q Insert) -> Vec<Prune> {
+    let mut sets = Vec::new();
+    let mut values: Vec<&'q Expr> = insert.returning.iter().map(|output| &output.value).collect();
     match &insert.source {
-        InsertSource::Rows(rows) => Err(SqlError::refused(
-            format!("INSERT of {rows} rows into sharded table \"{name}\" is not supported yet"),
-            "Insert one row per statement.",
-        )),
-        InsertSource::Query => Err(SqlError::refused(
-            format!("INSERT ... SELECT into sharded table \"{name}\" is not supported yet"),
-            "Select the rows and insert them one per statement.",
-        )),
-        InsertSource::Row(row) => {
-            let place = insert.columns.iter().position(|column| column == key);
-            match place.and_then(|place| row.get(place)) {
-                Some(Given::Null) => Err(SqlError::new(
-                    crate::sqlstate::CHECK_VIOLATION,
-                    format!("null value in sharding key \"{key}\" of table \"{name}\""),
-                )
-                .with_hint("Give the row a key: it decides the shard that the row lies on.")),
-                _ => Ok(()),
-            }
-        }
-        InsertSource::Defaults => Ok(()),
+        InsertSource::Rows(rows) => values.extend(rows.iter().flatten()),
+        InsertSource::Query(query) => sets.push(locate.query(query).reach),
+        InsertSource::Defaults => {}
     }
+    if let Some((assigned, filter)) = insert.conflict.as_ref().and_then(|conflict| conflict.update.as_ref()) {
+        values.extend(assigned.iter().filter_map(|set| set.value.as_ref()).chain(filter));
+    }
+    for value in values {
+        // One shard evaluates them: only what they read bears on which.
+        let mut spread = Spread::Everywhere;
+        locate.value(value, &mut spread, &mut sets);
+    }
+    sets
 }
 
-/// A column that a sequence would fill must be given: each shard has a sequence of its own.
-fn defaults(relation: &Relation, insert: &Insert) -> Result<(), SqlError> {
-    for (index, column) in relation.columns.iter().enumerate() {
-        let place = if insert.columns.is_empty() {
-            Some(index)
-        } else {
-            insert.columns.iter().position(|given| *given == column.name)
-        };
-        let given = match &insert.source {
-            InsertSource::Row(row) => place.and_then(|place| row.get(place)),
-            _ => None,
-        };
-        if given.is_some_and(|given| *given != Given::Default) {
-            continue;
+fn modified<'q>(locate: &mut Locate<'q>, modify: &'q Modify) -> Prune {
+    let sets = modify.sets.iter().flatten().filter_map(|set| set.value.as_ref());
+    let beside = sets.chain(&modify.assigned).collect();
+    locate.select_beside(&modify.block, &[], beside).block.reach
+}
+
+/// Where the new rows lie.
+fn placed(
+    constants: &Constants<'_>,
+    subject: &Subject<'_>,
+    used: ShardedUse<'_>,
+    insert: &Insert,
+) -> Result<Vec<Prune>, SqlError> {
+    let name = &used.relation.name;
+    let rows = match &insert.source {
+        InsertSource::Rows(rows) => rows,
+        InsertSource::Query(_) => {
+            return Err(SqlError::refused(
+                format!("INSERT ... SELECT into sharded table \"{name}\" is not supported yet"),
+                "Select the rows and insert them by their values.",
+            ));
         }
-        let (column_name, table) = (&column.name, &relation.name);
-        let hint = format!("Give \"{column_name}\" a value in the statement.");
-        match column.default {
-            ColumnDefault::Sequence => {
+        InsertSource::Defaults => return Err(no_key(used, &used.table.keys.join(", "))),
+    };
+    let Some(group) = subject.schema().rules().group(used.table.group) else {
+        return Err(SqlError::new(sqlstate::INTERNAL_ERROR, "the table's colocation group does not exist"));
+    };
+    let mut sets = Vec::new();
+    for row in rows {
+        let mut key = Vec::new();
+        let mut typmods = Vec::new();
+        for (column, key_type) in used.table.keys.iter().zip(&group.key_types) {
+            let place = if insert.columns.is_empty() {
+                used.relation.columns.iter().position(|other| other.name == *column)
+            } else {
+                insert.columns.iter().position(|other| other == column)
+            };
+            let value = match place.and_then(|place| row.get(place)) {
+                None | Some(Expr::Default) => return Err(no_key(used, column)),
+                Some(Expr::Literal(literal)) if literal.kind == LiteralKind::Null => {
+                    return Err(null_key(name, column));
+                }
+                Some(value) => value,
+            };
+            let Some(source) = constants.source(value, *key_type) else {
                 return Err(SqlError::refused(
                     format!(
-                        "filling \"{column_name}\" of sharded table \"{table}\" from a sequence is not supported yet"
+                        "the sharding key \"{column}\" of a new row of \"{name}\" is given by an expression that is not computed here"
                     ),
-                    hint,
+                    "Give it as a constant or parameter of the column's type.",
                 ));
-            }
-            ColumnDefault::Function => {
-                return Err(SqlError::refused(
-                    format!(
-                        "the default of \"{column_name}\" of sharded table \"{table}\" calls a user function"
-                    ),
-                    hint,
-                ));
-            }
-            ColumnDefault::None | ColumnDefault::Plain | ColumnDefault::Generated => {}
+            };
+            key.push(source);
+            typmods.push(used.relation.column(column).map_or(-1, |column| column.typmod));
         }
+        let group = used.table.group;
+        sets.push(Prune::Place { group, key, typmods });
     }
-    Ok(())
+    Ok(sets)
+}
+
+fn no_key(used: ShardedUse<'_>, column: &str) -> SqlError {
+    SqlError::refused(
+        format!(
+            "no value is given for the sharding key \"{column}\" of sharded table \"{}\", which is not supported yet",
+            used.relation.name
+        ),
+        format!("Give \"{column}\" a value in the statement."),
+    )
+}
+
+fn null_key(name: &str, column: &str) -> SqlError {
+    SqlError::new(
+        sqlstate::CHECK_VIOLATION,
+        format!("null value in sharding key \"{column}\" of table \"{name}\""),
+    )
+    .with_hint("Give the row a key: it decides the shard that the row lies on.")
 }

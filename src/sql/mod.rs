@@ -7,12 +7,11 @@
 //! | `literal`, `names` | values of strings, names of identifiers |
 //! | `settings`, `prepared`, `transaction` | what SET, PREPARE, BEGIN and their kin say |
 //! | `template` | literals lifted to parameters, the key of the plan cache |
-//! | `parse`, `analysis` | the tree, and what routing asks of it |
+//! | `parse`, `query` | the tree, and a statement with its names resolved |
 //! | `relation_places` | where in a query a relation can be named |
 //! | `redacted` | statements for logs, without literals |
 //! | `encoding` | which client encodings can be read as bytes |
 
-pub mod analysis;
 mod bytes;
 pub mod effects;
 pub mod encoding;

@@ -5,7 +5,8 @@ use howdah::datum::hash;
 use howdah::diagnostic::{Diagnostics, SourceText};
 use howdah::error::SqlError;
 use howdah::ids::ShardId;
-use howdah::plan::{Bound, Context, Param, Planned, Route, Schema, Values, bind, plan};
+use howdah::merge::MergeKind;
+use howdah::plan::{Bound, Context, Hints, Param, Planned, Route, Schema, Values, bind, plan};
 use howdah::rules::{BucketMap, Rules};
 use howdah::sql::template::{Template, template};
 use std::sync::Arc;
@@ -93,8 +94,12 @@ impl Fixture {
     }
 
     pub fn plan_bytes(&self, sql: &[u8]) -> Planned {
-        let context =
-            Context { schema: &self.schema, search_path: &self.path, standard_conforming_strings: true };
+        let context = Context {
+            schema: &self.schema,
+            search_path: &self.path,
+            standard_conforming_strings: true,
+            hints: Hints::default(),
+        };
         plan(sql, &context)
     }
 
@@ -115,7 +120,7 @@ impl Fixture {
         let planned = self.plan(sql);
         Ok(match self.bind_planned(&planned, sql, params)? {
             Bound::Single(shard) => format!("single {shard}"),
-            Bound::Scatter(scatter) => format!("scatter {:?}", scatter.merge),
+            Bound::Scatter { scatter, .. } => format!("scatter {:?}", scatter.merge),
             Bound::Explain(_) => "explain".to_owned(),
         })
     }
@@ -163,18 +168,18 @@ pub fn run_file(text: &str) -> usize {
         let got = match (&planned.route, &bound) {
             (Route::Home(shard), _) if shard.0 == 0 => "home".to_owned(),
             (Route::Home(_), _) => "home b".to_owned(),
-            (Route::Key(_), Ok(Bound::Single(shard))) => format!("key on {shard}"),
-            (Route::Scatter(scatter), Ok(_)) => match scatter.merge.kind {
-                howdah::merge::MergeKind::Concat => "concat".to_owned(),
-                howdah::merge::MergeKind::Ordered(_) => "ordered".to_owned(),
-                howdah::merge::MergeKind::Grouped { .. } => "grouped".to_owned(),
-                howdah::merge::MergeKind::Aggregate(_) => "aggregate".to_owned(),
+            (Route::Sharded(_), Ok(Bound::Single(shard))) => format!("key on {shard}"),
+            (Route::Sharded(_), Ok(Bound::Scatter { scatter, .. })) => match scatter.merge.kind {
+                MergeKind::Concat => "concat".to_owned(),
+                MergeKind::Ordered(_) => "ordered".to_owned(),
+                MergeKind::Grouped { .. } => "grouped".to_owned(),
+                MergeKind::Aggregate(_) => "aggregate".to_owned(),
             },
             (_, Err(error)) => {
                 let detail = error.detail.as_deref().unwrap_or_default();
                 format!("refused {} {} ({detail})", error.code, error.message)
             }
-            (Route::Explain(_), _) => "explain".to_owned(),
+            (Route::Explain(_), _) | (_, Ok(Bound::Explain(_))) => "explain".to_owned(),
             other => format!("{other:?}"),
         };
         let expected = match case.expected.split_once(' ') {

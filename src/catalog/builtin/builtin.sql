@@ -1,5 +1,5 @@
--- What Postgres itself comes with, as far as planning asks: src/catalog/builtin/*.txt are these rows, with | between
--- the columns. tests/builtin.rs holds them against a live server, and writes them with HOWDAH_BLESS=1.
+-- What Postgres itself comes with, as far as planning asks: src/catalog/builtin/*.txt are these rows, with a
+-- tab between the columns. tests/builtin.rs holds them against a live server, and writes them with HOWDAH_BLESS=1.
 
 -- functions
 SELECT p.proname, p.prokind, p.provolatile, p.proretset::int,

@@ -49,7 +49,7 @@ pub fn functions(name: &str) -> Vec<BuiltinFunction> {
 /// The operators of this name.
 pub fn operators(name: &str) -> impl Iterator<Item = BuiltinOperator> {
     lines(OPERATORS, name).filter_map(|rest| {
-        let mut fields = rest.split('|').map(str::parse);
+        let mut fields = rest.split('\t').map(str::parse);
         let mut next = || fields.next()?.ok();
         Some(BuiltinOperator { left: next()?, right: next()?, result: next()? })
     })
@@ -58,14 +58,14 @@ pub fn operators(name: &str) -> impl Iterator<Item = BuiltinOperator> {
 /// The type of this name: its OID and its array type's.
 pub fn type_named(name: &str) -> Option<(u32, u32)> {
     let rest = lines(TYPES, name).next()?;
-    let (oid, array) = rest.split_once('|')?;
+    let (oid, array) = rest.split_once('\t')?;
     Some((oid.parse().ok()?, array.parse().ok()?))
 }
 
-/// What stands behind `name|` in its lines of a table, which is sorted by the bytes of names.
+/// What stands behind a name and its tab in a table, which is sorted by the bytes of names.
 fn lines<'a>(table: &'static str, name: &'a str) -> impl Iterator<Item = &'static str> + 'a {
     let rest = table.get(lower_bound(table, name)..).unwrap_or_default();
-    rest.lines().map_while(move |line| line.strip_prefix(name)?.strip_prefix('|'))
+    rest.lines().map_while(move |line| line.strip_prefix(name)?.strip_prefix('\t'))
 }
 
 /// Where the first line starts whose name is not less than `name`.
@@ -78,7 +78,8 @@ fn lower_bound(table: &str, name: &str) -> usize {
         let start = before.iter().rposition(|byte| *byte == b'\n').map_or(low, |at| low + at + 1);
         let line = bytes.get(start..).unwrap_or_default();
         let end = line.iter().position(|byte| *byte == b'\n').unwrap_or(line.len());
-        let of_line = line.get(..end).unwrap_or_default().split(|byte| *byte == b'|').next().unwrap_or_default();
+        let of_line =
+            line.get(..end).unwrap_or_default().split(|byte| *byte == b'\t').next().unwrap_or_default();
         if of_line < name.as_bytes() {
             low = (start + end + 1).min(bytes.len());
         } else {
@@ -89,7 +90,7 @@ fn lower_bound(table: &str, name: &str) -> usize {
 }
 
 fn function(rest: &'static str) -> Option<BuiltinFunction> {
-    let mut fields = rest.split('|');
+    let mut fields = rest.split('\t');
     let kind = match fields.next()? {
         "a" => FunctionKind::Aggregate,
         "w" => FunctionKind::Window,
@@ -106,7 +107,15 @@ fn function(rest: &'static str) -> Option<BuiltinFunction> {
     let is_variadic = fields.next()? == "1";
     let result = fields.next()?.parse().ok()?;
     let outputs = fields.next()?.split(',').filter(|name| !name.is_empty()).collect();
-    Some(BuiltinFunction { kind, volatility, returns_set, arguments: Result::ok(arguments)?, is_variadic, result, outputs })
+    Some(BuiltinFunction {
+        kind,
+        volatility,
+        returns_set,
+        arguments: Result::ok(arguments)?,
+        is_variadic,
+        result,
+        outputs,
+    })
 }
 
 #[cfg(test)]
@@ -116,7 +125,7 @@ mod tests {
     #[test]
     fn every_name_is_found_with_all_its_lines() {
         let count = |table: &'static str, find: &dyn Fn(&str) -> usize| {
-            let mut names: Vec<&str> = table.lines().filter_map(|line| line.split('|').next()).collect();
+            let mut names: Vec<&str> = table.lines().filter_map(|line| line.split('\t').next()).collect();
             let lines = names.len();
             assert!(names.is_sorted());
             names.dedup();
@@ -125,7 +134,7 @@ mod tests {
         count(FUNCTIONS, &|name| functions(name).len());
         count(OPERATORS, &|name| operators(name).count());
         count(TYPES, &|name| usize::from(type_named(name).is_some()));
-        for name in ["", "ab", "lowe", "lower_", "zzz", "|", "\n"] {
+        for name in ["", "ab", "lowe", "lower_", "zzz", "\t", "\n"] {
             assert_eq!(functions(name), [], "{name:?}");
         }
         let lower = functions("lower");

@@ -65,27 +65,36 @@ impl Clauses {
         found.list_end = first;
         found.list = scan.split(scan.list_start(select + 1)?..first);
         found.body_end = end;
+        found.read(&scan, &starts, end)?;
+        Some(found)
+    }
+
+    /// Takes in the clauses that start at these places.
+    fn read(&mut self, scan: &Scan<'_>, starts: &[(Clause, usize)], end: usize) -> Option<()> {
         for (place, (clause, at)) in starts.iter().enumerate() {
             let next = starts.get(place + 1).map_or(end, |(_, at)| *at);
-            let is_tail = matches!(clause, Clause::Order | Clause::Limit | Clause::Offset | Clause::Fetch | Clause::For);
+            let is_tail = !matches!(
+                clause,
+                Clause::From | Clause::Where | Clause::Group | Clause::Having | Clause::Window
+            );
             if is_tail {
-                found.body_end = found.body_end.min(*at);
+                self.body_end = self.body_end.min(*at);
             }
             match clause {
                 Clause::From | Clause::Where | Clause::Having | Clause::Window | Clause::For => {}
-                Clause::Group => found.group_by = scan.split(at + 2..next),
+                Clause::Group => self.group_by = scan.split(at + 2..next),
                 Clause::Order => {
-                    found.order_by = scan.split(at + 2..next);
-                    found.order_clause = Some(*at..next);
+                    self.order_by = scan.split(at + 2..next);
+                    self.order_clause = Some(*at..next);
                 }
                 Clause::Limit | Clause::Offset | Clause::Fetch => {
-                    let whole = found.limits.get_or_insert(*at..next);
+                    let whole = self.limits.get_or_insert(*at..next);
                     if whole.end != *at && whole.start != *at {
                         return None;
                     }
                     whole.end = next;
                     let expression = scan.limit(*clause, *at, next)?;
-                    let place = if *clause == Clause::Offset { &mut found.offset } else { &mut found.limit };
+                    let place = if *clause == Clause::Offset { &mut self.offset } else { &mut self.limit };
                     if place.replace(expression).is_some() {
                         return None;
                     }
@@ -93,6 +102,21 @@ impl Clauses {
                 Clause::Other => return None,
             }
         }
+        Some(())
+    }
+
+    /// The clauses behind a chain of set operations, or behind VALUES: ORDER BY and LIMIT of the whole.
+    pub fn tail(sql: &[u8], tokens: &[Token]) -> Option<Clauses> {
+        let scan = Scan { sql, tokens };
+        let starts = scan.clauses(1, tokens.len());
+        let behind = starts.iter().rposition(|(clause, _)| *clause == Clause::Other).map_or(0, |at| at + 1);
+        let is_tail = |clause: &Clause| {
+            matches!(clause, Clause::Order | Clause::Limit | Clause::Offset | Clause::Fetch | Clause::For)
+        };
+        let mut found = Clauses { body_end: tokens.len(), ..Clauses::default() };
+        let tail: Vec<(Clause, usize)> =
+            starts.into_iter().skip(behind).filter(|(clause, _)| is_tail(clause)).collect();
+        found.read(&scan, &tail, tokens.len())?;
         Some(found)
     }
 
@@ -133,9 +157,8 @@ impl Clauses {
     /// The parentheses of a call whose name begins at `place`: the place of the opening and of the closing
     /// one.
     pub fn parentheses(tokens: &[Token], place: usize) -> Option<(usize, usize)> {
-        let is_name = |token: &Token| {
-            matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Dot)
-        };
+        let is_name =
+            |token: &Token| matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdent | TokenKind::Dot);
         let open = place + tokens.get(place..)?.iter().position(|token| !is_name(token))?;
         if tokens.get(open)?.kind != TokenKind::ParenOpen {
             return None;
@@ -188,7 +211,10 @@ impl Scan<'_> {
         for place in start..end {
             let Some(token) = self.tokens.get(place) else { break };
             depth += step(token);
-            if depth == 0 && token.kind == TokenKind::Word && let Some(clause) = self.clause(place) {
+            if depth == 0
+                && token.kind == TokenKind::Word
+                && let Some(clause) = self.clause(place)
+            {
                 found.push((clause, place));
             }
         }
@@ -205,9 +231,10 @@ impl Scan<'_> {
         let text = self.tokens.get(place)?.text(self.sql).to_ascii_lowercase();
         Some(match &text[..] {
             // IS [NOT] DISTINCT FROM
-            b"from" if self.is(before, b"distinct")
-                && place >= 2
-                && (self.is(place - 2, b"is") || self.is(place - 2, b"not")) =>
+            b"from"
+                if self.is(before, b"distinct")
+                    && place >= 2
+                    && (self.is(place - 2, b"is") || self.is(place - 2, b"not")) =>
             {
                 return None;
             }

@@ -1,6 +1,7 @@
 //! Expressions with their columns resolved.
 
 use super::{ItemId, Query, SortItem};
+use crate::error::SqlError;
 
 /// An expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Expr {
     System(ItemId, String),
     /// A whole row.
     WholeRow(ItemId),
+    /// A name for which Postgres itself has this error.
+    Wrong(Box<SqlError>),
     /// A constant.
     Literal(Literal),
     /// `$number`

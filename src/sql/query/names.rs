@@ -9,7 +9,7 @@ use ast::{DataType, ExactNumberInfo, TimezoneInfo};
 pub(super) use crate::sql::parse::ROWS_FROM;
 
 fn not_understood<T>(what: &str) -> Result<T, NotRead> {
-    Err(NotRead::NotUnderstood(format!("{what} is not understood yet")))
+    Err(NotRead(format!("{what} is not understood yet")))
 }
 
 /// A name's parts as Postgres stores them.
@@ -75,11 +75,9 @@ pub(super) fn data_type(data_type: &DataType) -> Result<TypeName, NotRead> {
         DataType::TsVector => plain("tsvector", false),
         DataType::TsQuery => plain("tsquery", false),
         DataType::GeometricType(kind) => plain(&kind.to_string().to_ascii_lowercase(), false),
-        DataType::Custom(name, modifiers) => TypeName {
-            name: object_name(name)?,
-            has_modifier: !modifiers.is_empty(),
-            is_array: false,
-        },
+        DataType::Custom(name, modifiers) => {
+            TypeName { name: object_name(name)?, has_modifier: !modifiers.is_empty(), is_array: false }
+        }
         DataType::Array(ast::ArrayElemTypeDef::SquareBracket(element, _)) => {
             TypeName { is_array: true, ..self::data_type(element)? }
         }
@@ -104,9 +102,7 @@ pub(crate) fn type_oid(name: &TypeName) -> Option<u32> {
 pub(super) fn output_name(tree: &ast::Expr, value: &Expr, items: &[Item]) -> Option<String> {
     match tree {
         ast::Expr::Nested(inner) => output_name(inner, value, items),
-        ast::Expr::Identifier(ident) if !super::build::is_word_value(ident) => {
-            Some(parse::ident_name(ident))
-        }
+        ast::Expr::Identifier(ident) if !super::build::is_word_value(ident) => Some(parse::ident_name(ident)),
         ast::Expr::CompoundIdentifier(parts) => parts.last().map(parse::ident_name),
         ast::Expr::Function(function) => object_name(&function.name).ok()?.pop(),
         ast::Expr::Cast { expr, data_type, .. } => match (strong_name(expr, value, items), value) {

@@ -2,10 +2,10 @@
 //!
 //! Source: PostgreSQL 15, `src/backend/parser/parse_relation.c` and `parse_expr.c` (`transformColumnRef`).
 
-use super::{Expr, Item, ItemId, NotRead};
+use super::{Expr, Item, ItemId};
 use crate::error::SqlError;
 use crate::sql::parse::ast;
-use crate::sqlstate::{AMBIGUOUS_COLUMN, UNDEFINED_COLUMN};
+use crate::sqlstate::{AMBIGUOUS_COLUMN, SqlState, UNDEFINED_COLUMN, UNDEFINED_TABLE};
 
 /// Columns that every table has and that `*` does not show.
 const SYSTEM_COLUMNS: [&str; 6] = ["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
@@ -48,19 +48,15 @@ pub(super) struct Relation {
     pub(super) is_table: bool,
 }
 
-type Resolved = Result<Expr, NotRead>;
-
-fn not_understood<T>(what: String) -> Result<T, NotRead> {
-    Err(NotRead::NotUnderstood(what))
-}
-
 impl Namespace {
     /// The names of an item just added.
     pub(super) fn of_item(id: ItemId, item: &Item, schema: Option<String>, is_table: bool) -> Namespace {
-        let columns = item.columns.iter().flatten().enumerate().map(|(at, name)| Visible {
-            name: name.clone(),
-            value: Expr::Column(id, at),
-        });
+        let columns = item
+            .columns
+            .iter()
+            .flatten()
+            .enumerate()
+            .map(|(at, name)| Visible { name: name.clone(), value: Expr::Column(id, at) });
         let relation = Relation { item: id, name: item.name.clone(), schema, is_table };
         Namespace { columns: columns.collect(), relations: vec![relation] }
     }
@@ -101,63 +97,62 @@ impl<'s> Scope<'s> {
     }
 
     /// Resolves a column's name in parts.
-    pub(super) fn resolve(&self, parts: &[String], items: &[Item]) -> Resolved {
+    pub(super) fn resolve(&self, parts: &[String], items: &[Item]) -> Expr {
         match parts {
             [name] => self.bare(name, items),
             [relation, name] => self.qualified(None, relation, name, items),
             [.., schema, relation, name] => self.qualified(Some(schema), relation, name, items),
-            [] => not_understood("a name without parts".to_owned()),
+            [] => Expr::Beyond("a name without parts", Vec::new()),
         }
     }
 
-    fn bare(&self, name: &str, items: &[Item]) -> Resolved {
+    fn bare(&self, name: &str, items: &[Item]) -> Expr {
         for scope in self.levels() {
             let mut found = scope.namespace.columns.iter().filter(|column| column.name == name);
             if let Some(first) = found.next() {
                 return match found.next() {
-                    None => Ok(first.value.clone()),
-                    Some(_) => Err(wrong(AMBIGUOUS_COLUMN, format!("column reference \"{name}\" is ambiguous"))),
+                    None => first.value.clone(),
+                    Some(_) => ambiguous(name),
                 };
             }
             let relations = &scope.namespace.relations;
             if SYSTEM_COLUMNS.contains(&name)
                 && let Some(table) = relations.iter().find(|relation| relation.is_table)
             {
-                return Ok(Expr::System(table.item, name.to_owned()));
+                return Expr::System(table.item, name.to_owned());
             }
             let unknown = relations.iter().find(|relation| !has_known_columns(relation.item, items));
             if let Some(unknown) = unknown {
-                return Ok(Expr::Unknown(unknown.item, name.to_owned()));
+                return Expr::Unknown(unknown.item, name.to_owned());
             }
         }
         for scope in self.levels() {
             let mut found = scope.namespace.relations.iter().filter(|r| r.name.as_deref() == Some(name));
             if let Some(first) = found.next() {
-                return Ok(Expr::WholeRow(first.item));
+                return Expr::WholeRow(first.item);
             }
         }
-        Err(wrong(UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")))
+        wrong(UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"))
     }
 
-    fn qualified(&self, schema: Option<&String>, relation: &str, name: &str, items: &[Item]) -> Resolved {
+    fn qualified(&self, schema: Option<&String>, relation: &str, name: &str, items: &[Item]) -> Expr {
         let Some(item) = self.relation(schema.map(String::as_str), relation) else {
-            return not_understood(format!("\"{relation}\" in \"{relation}.{name}\" is not in FROM"));
+            return wrong(UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{relation}\""));
         };
         let Some(columns) = items.get(item.item.0 as usize).and_then(|item| item.columns.as_ref()) else {
-            return Ok(Expr::Unknown(item.item, name.to_owned()));
+            return Expr::Unknown(item.item, name.to_owned());
         };
         let mut found = columns.iter().enumerate().filter(|(_, column)| *column == name);
         if let Some((at, _)) = found.next() {
             return match found.next() {
-                None => Ok(Expr::Column(item.item, at)),
-                Some(_) => Err(wrong(AMBIGUOUS_COLUMN, format!("column reference \"{name}\" is ambiguous"))),
+                None => Expr::Column(item.item, at),
+                Some(_) => ambiguous(name),
             };
         }
         if item.is_table && SYSTEM_COLUMNS.contains(&name) {
-            return Ok(Expr::System(item.item, name.to_owned()));
+            return Expr::System(item.item, name.to_owned());
         }
-        // `row.f` calls a function `f` of the row.
-        not_understood(format!("\"{relation}.{name}\" is no column"))
+        wrong(UNDEFINED_COLUMN, format!("column {relation}.{name} does not exist"))
     }
 
     /// What a qualifier names: the innermost one.
@@ -175,6 +170,10 @@ fn has_known_columns(item: ItemId, items: &[Item]) -> bool {
     items.get(item.0 as usize).is_some_and(|item| item.columns.is_some())
 }
 
-fn wrong(code: crate::sqlstate::SqlState, message: String) -> NotRead {
-    NotRead::Wrong(Box::new(SqlError::new(code, message)))
+fn ambiguous(name: &str) -> Expr {
+    wrong(AMBIGUOUS_COLUMN, format!("column reference \"{name}\" is ambiguous"))
+}
+
+fn wrong(code: SqlState, message: String) -> Expr {
+    Expr::Wrong(Box::new(SqlError::new(code, message)))
 }

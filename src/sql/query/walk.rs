@@ -1,6 +1,9 @@
 //! Going through expressions: the operands of a node, in one place for all analyses.
 
-use super::{Body, Call, Expr, Over, Query, SortItem, SortKey, Subquery, SubqueryKind};
+use super::{
+    Body, Call, Expr, InsertSource, Kind, Over, Query, SortItem, SortKey, Source, Statement, Subquery,
+    SubqueryKind,
+};
 
 impl Expr {
     /// Calls `each` with every operand directly below, but not inside subqueries: the left operand of
@@ -11,6 +14,7 @@ impl Expr {
             | Expr::Unknown(..)
             | Expr::System(..)
             | Expr::WholeRow(_)
+            | Expr::Wrong(_)
             | Expr::Literal(_)
             | Expr::Param(_)
             | Expr::Default => {}
@@ -181,5 +185,54 @@ impl super::Join {
             pair.right.for_each_expr(each);
             pair.on.iter().for_each(each);
         }
+    }
+}
+
+impl Statement {
+    /// Every expression that stands directly in a query of the statement, subqueries included, or beside its
+    /// queries.
+    pub fn for_each_expr<'s>(&'s self, each: &mut dyn FnMut(&'s Expr)) {
+        for item in &self.items {
+            match &item.source {
+                Source::Query(query) => query_exprs(query, each),
+                Source::Function(calls) => calls.iter().for_each(|call| with_subqueries(call, each)),
+                Source::Relation(_) | Source::Recursion | Source::Excluded => {}
+            }
+        }
+        match &self.kind {
+            Kind::Select(query) => query_exprs(query, each),
+            Kind::Call(call) => with_subqueries(call, each),
+            Kind::Insert(insert) => {
+                match &insert.source {
+                    InsertSource::Rows(rows) => {
+                        rows.iter().flatten().for_each(|value| with_subqueries(value, each));
+                    }
+                    InsertSource::Query(query) => query_exprs(query, each),
+                    InsertSource::Defaults => {}
+                }
+                insert.returning.iter().for_each(|output| with_subqueries(&output.value, each));
+                if let Some((sets, filter)) = insert.conflict.as_ref().and_then(|c| c.update.as_ref()) {
+                    sets.iter().filter_map(|set| set.value.as_ref()).for_each(|v| with_subqueries(v, each));
+                    filter.iter().for_each(|filter| with_subqueries(filter, each));
+                }
+            }
+            Kind::Modify(modify) => {
+                modify.block.for_each_expr(&mut |expr| with_subqueries(expr, each));
+                let sets = modify.sets.iter().flatten().filter_map(|set| set.value.as_ref());
+                sets.chain(&modify.assigned).for_each(|value| with_subqueries(value, each));
+            }
+        }
+    }
+}
+
+fn query_exprs<'s>(query: &'s Query, each: &mut dyn FnMut(&'s Expr)) {
+    query.for_each_expr(&mut |expr| with_subqueries(expr, each));
+}
+
+/// The expression, and those of the subqueries in it.
+fn with_subqueries<'s>(expr: &'s Expr, each: &mut dyn FnMut(&'s Expr)) {
+    each(expr);
+    for subquery in expr.subqueries() {
+        query_exprs(&subquery.query, each);
     }
 }

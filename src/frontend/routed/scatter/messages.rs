@@ -3,10 +3,13 @@
 use super::Ask;
 use crate::error::SqlError;
 use crate::merge::{Limits, MergePlan};
+use crate::plan::{self, Scatter};
 use crate::protocol::read::{Malformed, Reader};
 use crate::protocol::{frontend, write};
 use crate::session::expected::Kind;
+use crate::sqlstate;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 
 /// A statement with a higher limit is not asked for all rows at once: so many first, then more.
 const ROWS_FIRST: u64 = 1000;
@@ -27,14 +30,21 @@ pub(super) struct Outgoing {
 
 /// # Errors
 /// `08P01` for a Bind message that is none, or has other format codes than columns.
-pub(super) fn outgoing(ask: &Ask, plan: &MergePlan, limits: Limits) -> Result<Outgoing, SqlError> {
+pub(super) fn outgoing(
+    ask: &Ask,
+    scatter: &Scatter,
+    limits: Limits,
+    scs: bool,
+) -> Result<Outgoing, SqlError> {
+    let plan = &scatter.merge;
     let rows =
         limits.limit.map(|limit| limit.saturating_add(limits.offset)).filter(|rows| *rows > ROWS_FIRST);
     let rows = rows.map(|_| ROWS_FIRST);
     match ask {
         Ask::Query(sql) if rows.is_none() && !plan.has_helpers() => {
+            let sql = edited(sql, scatter, scs)?;
             let mut bytes = Vec::with_capacity(sql.len() + 6);
-            write::query(&mut bytes, sql);
+            write::query(&mut bytes, &sql);
             Ok(Outgoing {
                 bytes,
                 kinds: [Kind::Query].into_iter().collect(),
@@ -42,13 +52,23 @@ pub(super) fn outgoing(ask: &Ask, plan: &MergePlan, limits: Limits) -> Result<Ou
                 rows: None,
             })
         }
-        Ask::Query(sql) => portal(sql, &[], &[0, 0, 0, 0], Vec::new(), plan, rows),
+        Ask::Query(sql) => portal(&edited(sql, scatter, scs)?, &[], &[0, 0, 0, 0], Vec::new(), plan, rows),
         Ask::Bound { sql, types, bind } => {
             let (values, formats) =
                 split(bind).map_err(|Malformed| SqlError::protocol("invalid message format"))?;
-            portal(sql, types, values, formats, plan, rows)
+            portal(&edited(sql, scatter, scs)?, types, values, formats, plan, rows)
         }
     }
+}
+
+/// The statement's text as the shards get it.
+fn edited<'a>(sql: &'a [u8], scatter: &Scatter, scs: bool) -> Result<Cow<'a, [u8]>, SqlError> {
+    if scatter.edits.is_empty() {
+        return Ok(Cow::Borrowed(sql));
+    }
+    let text = plan::apply(sql, scs, &scatter.edits);
+    text.map(Cow::Owned)
+        .ok_or_else(|| SqlError::new(sqlstate::INTERNAL_ERROR, "the statement's text does not fit its plan"))
 }
 
 /// Parse to Execute, by the unnamed statement and portal. `values`: a Bind message's parameters.

@@ -25,6 +25,17 @@ pub(super) enum Describe {
     No,
 }
 
+/// A statement of several shards, with the numbers of one execution.
+#[derive(Clone, Debug)]
+pub(super) struct Spread {
+    /// What to send and how to merge.
+    pub(super) scatter: Scatter,
+    /// The shards, in rising order.
+    pub(super) shards: Vec<ShardId>,
+    /// The numbers of LIMIT and OFFSET.
+    pub(super) limits: Limits,
+}
+
 /// What the client asked for.
 #[derive(Clone, Debug)]
 pub(super) enum Ask {
@@ -53,11 +64,11 @@ impl Client {
     pub(super) async fn run_scatter(
         &mut self,
         ask: &Ask,
-        scatter: &Scatter,
+        spread: &Spread,
         is_last: bool,
         describe: Describe,
     ) -> Result<(), End> {
-        let outcome = self.scatter(ask, scatter, describe).await?;
+        let outcome = self.scatter(ask, spread, describe).await?;
         self.finish_scatter(outcome, frontend::QUERY)?;
         if is_last {
             write::ready_for_query(&mut self.out, self.session.status());
@@ -85,20 +96,21 @@ impl Client {
     pub(super) async fn scatter(
         &mut self,
         ask: &Ask,
-        scatter: &Scatter,
+        spread: &Spread,
         describe: Describe,
     ) -> Result<Result<(), Told>, End> {
         self.began.get_or_insert_with(std::time::Instant::now);
-        let shards: Vec<ShardId> = (0..scatter.shards).map(ShardId).collect();
-        let limits = Limits::default();
+        let Spread { scatter, shards, limits } = spread;
+        let limits = *limits;
+        let scs = self.session.parameters().standard_conforming_strings();
         if shards.len() > 1 && self.has_one_snapshot_default() {
             return Ok(Err(Told::Not(torn_snapshot())));
         }
-        let outgoing = match messages::outgoing(ask, &scatter.merge, limits) {
+        let outgoing = match messages::outgoing(ask, scatter, limits, scs) {
             Ok(outgoing) => outgoing,
             Err(error) => return Ok(Err(Told::Not(error))),
         };
-        for shard in &shards {
+        for shard in shards {
             if let Err(error) = self.use_shard(*shard).await? {
                 if self.session.status() != TransactionStatus::Idle {
                     self.session.set_status(TransactionStatus::Failed);
@@ -118,7 +130,7 @@ impl Client {
             legs: shards.len(),
             home: shards.iter().position(|shard| *shard == home).unwrap_or(0),
         });
-        let mut run = Run::new(merge, self.take_legs(&shards)?, outgoing);
+        let mut run = Run::new(merge, self.take_legs(shards)?, outgoing);
         self.handle.attached_to_several(run.cancel_targets());
         let result = self.drive(&mut run).await;
         if self.handle.detached_from_several() {

@@ -2,11 +2,13 @@
 
 use super::{Builder, Read, ident, not_understood};
 use crate::sql::parse::{self, ast};
+use crate::sql::query::Expr;
 use crate::sql::query::expression::{Call, Over, Place, SubqueryKind};
 use crate::sql::query::names::object_name;
 use crate::sql::query::scope::Scope;
-use crate::sql::query::Expr;
-use ast::{DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, WindowType};
+use ast::{
+    DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, WindowType,
+};
 
 /// A call of a function with nothing but arguments.
 pub(super) fn plain(name: Vec<String>, arguments: Vec<Expr>, has_named: bool) -> Expr {

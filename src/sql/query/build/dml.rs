@@ -1,13 +1,13 @@
 //! INSERT, UPDATE, DELETE.
 
 use super::{Builder, Read, ident, not_understood};
+use crate::sql::lexer::TokenKind;
 use crate::sql::parse::{self, Notes, ast};
 use crate::sql::query::names::object_name;
 use crate::sql::query::scope::{Namespace, Scope};
 use crate::sql::query::{
     Arbiter, Body, Conflict, Expr, Insert, InsertSource, ItemId, Join, Modify, Select, Set, Source,
 };
-use crate::sql::lexer::TokenKind;
 use ast::{AssignmentTarget, ConflictTarget, FromTable, OnConflictAction, OnInsert, TableObject};
 
 impl Builder<'_> {
@@ -218,7 +218,6 @@ impl Builder<'_> {
     }
 
     /// The target with FROM or USING and WHERE, and the names that the rest of the statement sees.
-    #[expect(clippy::type_complexity, reason = "a namespace with the scope around it, for one caller")]
     fn block<'s>(
         &mut self,
         target: ItemId,

@@ -3,7 +3,9 @@
 use super::select::is_word_value;
 use super::{Builder, Read, ident, not_understood};
 use crate::sql::parse::{self, ast};
-use crate::sql::query::expression::{Literal, LiteralKind, LiteralValue, Quantified, Subquery, SubqueryKind, TypeName};
+use crate::sql::query::expression::{
+    Literal, LiteralKind, LiteralValue, Quantified, Subquery, SubqueryKind, TypeName,
+};
 use crate::sql::query::names::{data_type, object_name};
 use crate::sql::query::scope::Scope;
 use crate::sql::query::{Compare, Expr};
@@ -67,10 +69,15 @@ impl Builder<'_> {
             ast::Expr::BinaryOp { .. } => self.expr(expr, scope),
             ast::Expr::Nested(inner) => self.expr(inner, scope),
             ast::Expr::Identifier(name) if is_word_value(name) => Ok(word_value(&ident(name))),
-            ast::Expr::Identifier(name) => scope.resolve(&[ident(name)], &self.items),
+            ast::Expr::Identifier(name) => Ok(scope.resolve(&[ident(name)], &self.items)),
             ast::Expr::CompoundIdentifier(parts) => {
                 let parts: Vec<String> = parts.iter().map(ident).collect();
-                scope.resolve(&parts, &self.items)
+                Ok(match (scope.resolve(&parts, &self.items), parts.last()) {
+                    (Expr::Wrong(_), Some(name)) if self.is_function(name) => {
+                        Expr::Beyond("a function called like a column", Vec::new())
+                    }
+                    (resolved, _) => resolved,
+                })
             }
             ast::Expr::Value(value) => self.value(value),
             ast::Expr::TypedString(typed) if !typed.uses_odbc_syntax => {
@@ -137,8 +144,13 @@ impl Builder<'_> {
         }
     }
 
+    fn is_function(&self, name: &str) -> bool {
+        self.names.catalog.function(name).is_some() || !crate::catalog::builtin::functions(name).is_empty()
+    }
+
     fn value(&self, value: &ast::ValueWithSpan) -> Read<Expr> {
-        let fixed = |kind, text: &[u8]| Expr::Literal(Literal { kind, value: LiteralValue::Text(text.into()) });
+        let fixed =
+            |kind, text: &[u8]| Expr::Literal(Literal { kind, value: LiteralValue::Text(text.into()) });
         match &value.value {
             ast::Value::Null => Ok(fixed(LiteralKind::Null, b"NULL")),
             ast::Value::Boolean(true) => Ok(fixed(LiteralKind::Boolean, b"true")),
@@ -228,12 +240,14 @@ impl Builder<'_> {
     fn rare(&mut self, expr: &ast::Expr, scope: &Scope<'_>) -> Read<Expr> {
         match expr {
             ast::Expr::Extract { expr, .. } => self.plain("extract", [&**expr], scope),
-            ast::Expr::Ceil { expr, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
-                self.plain("ceil", [&**expr], scope)
-            }
-            ast::Expr::Floor { expr, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
-                self.plain("floor", [&**expr], scope)
-            }
+            ast::Expr::Ceil {
+                expr,
+                field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime),
+            } => self.plain("ceil", [&**expr], scope),
+            ast::Expr::Floor {
+                expr,
+                field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime),
+            } => self.plain("floor", [&**expr], scope),
             ast::Expr::AtTimeZone { timestamp, time_zone } => {
                 self.plain("AT TIME ZONE", [&**timestamp, &**time_zone], scope)
             }
@@ -287,7 +301,12 @@ impl Builder<'_> {
 }
 
 /// AND and OR, flattened to the left.
-fn joined(left: Expr, right: Expr, is_same: impl Fn(&Expr) -> bool, make: impl Fn(Vec<Expr>) -> Expr) -> Expr {
+fn joined(
+    left: Expr,
+    right: Expr,
+    is_same: impl Fn(&Expr) -> bool,
+    make: impl Fn(Vec<Expr>) -> Expr,
+) -> Expr {
     let mut list = match left {
         Expr::And(list) if is_same(&Expr::And(Vec::new())) => list,
         Expr::Or(list) if is_same(&Expr::Or(Vec::new())) => list,
@@ -301,10 +320,9 @@ fn joined(left: Expr, right: Expr, is_same: impl Fn(&Expr) -> bool, make: impl F
 fn word_value(word: &str) -> Expr {
     match word {
         "default" => Expr::Default,
-        "null" => Expr::Literal(Literal {
-            kind: LiteralKind::Null,
-            value: LiteralValue::Text(b"NULL"[..].into()),
-        }),
+        "null" => {
+            Expr::Literal(Literal { kind: LiteralKind::Null, value: LiteralValue::Text(b"NULL"[..].into()) })
+        }
         _ => Expr::Beyond("a value of the session or the clock", Vec::new()),
     }
 }

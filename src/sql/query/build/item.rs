@@ -164,15 +164,9 @@ impl<'a> Builder<'a> {
         if self.views.contains(&relation.oid) || self.views.len() >= DEPTH_MAX {
             return not_understood("a view that reads itself");
         }
-        let why = |error: NotRead| match error {
-            NotRead::NotUnderstood(why) => {
-                NotRead::NotUnderstood(format!("of the definition of view \"{}\" {why}", relation.name))
-            }
-            NotRead::Wrong(error) => {
-                NotRead::NotUnderstood(format!("in the definition of view \"{}\" {}", relation.name, error.message))
-            }
-        };
-        let parsed = parse::parse_from(view.definition.as_bytes(), 0, true).map_err(NotRead::from).map_err(why)?;
+        let why = |NotRead(why)| NotRead(format!("of the definition of view \"{}\" {why}", relation.name));
+        let parsed =
+            parse::parse_from(view.definition.as_bytes(), 0, true).map_err(NotRead::from).map_err(why)?;
         self.has_symmetric |= parsed.notes.has_symmetric;
         let ast::Statement::Query(tree) = &parsed.tree else { return not_understood("a view of this kind") };
         let text = Rc::new(Text { sql: view.definition.as_bytes(), tokens: parsed.tokens, lifted: None });

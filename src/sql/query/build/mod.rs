@@ -8,6 +8,8 @@ mod item;
 mod query;
 mod select;
 
+pub(super) use select::is_word_value;
+
 use super::expression::{Literal, LiteralKind, LiteralValue};
 use super::scope::Scope;
 use super::{Expr, Item, ItemId, Kind, Named, Names, NotRead, Statement};
@@ -25,7 +27,7 @@ const DEPTH_MAX: usize = 64;
 pub(super) type Read<T = ()> = Result<T, NotRead>;
 
 pub(super) fn not_understood<T>(what: &str) -> Read<T> {
-    Err(NotRead::NotUnderstood(format!("{what} is not understood yet")))
+    Err(NotRead(format!("{what} is not understood yet")))
 }
 
 /// A text being read: the client's statement, or a view's definition.
@@ -99,6 +101,7 @@ impl Builder<'_> {
             ast::Statement::Insert(insert) => Kind::Insert(Box::new(self.insert(insert, notes, &scope)?)),
             ast::Statement::Update(update) => Kind::Modify(Box::new(self.update(update, &scope)?)),
             ast::Statement::Delete(delete) => Kind::Modify(Box::new(self.delete(delete, &scope)?)),
+            ast::Statement::Call(function) => Kind::Call(Box::new(self.call(function, &scope)?)),
             _ => return Ok(None),
         }))
     }
@@ -116,7 +119,9 @@ impl Builder<'_> {
         let mut kind = None;
         self.with(with, &root, &mut |builder, scope| {
             kind = Some(match inner {
-                ast::Statement::Insert(insert) => Kind::Insert(Box::new(builder.insert(insert, notes, scope)?)),
+                ast::Statement::Insert(insert) => {
+                    Kind::Insert(Box::new(builder.insert(insert, notes, scope)?))
+                }
                 ast::Statement::Update(update) => Kind::Modify(Box::new(builder.update(update, scope)?)),
                 ast::Statement::Delete(delete) => Kind::Modify(Box::new(builder.delete(delete, scope)?)),
                 _ => return not_understood("a data-modifying statement of this kind"),
@@ -132,7 +137,7 @@ impl Builder<'_> {
     /// Adds an entry of FROM.
     fn add(&mut self, item: Item) -> Read<ItemId> {
         if self.items.len() >= ITEMS_MAX {
-            return Err(NotRead::NotUnderstood(format!(
+            return Err(NotRead(format!(
                 "the statement reads more than {ITEMS_MAX} tables, views and subqueries"
             )));
         }
@@ -144,7 +149,7 @@ impl Builder<'_> {
     /// Goes one level down.
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
         if self.depth >= DEPTH_MAX {
-            return Err(NotRead::NotUnderstood("the statement is nested too deeply".to_owned()));
+            return Err(NotRead("the statement is nested too deeply".to_owned()));
         }
         self.depth += 1;
         let result = read(self);
@@ -188,8 +193,6 @@ fn integer_kind(digits: &[u8]) -> LiteralKind {
 }
 
 /// The name of an identifier.
-pub(super) use select::is_word_value;
-
 fn ident(ident: &ast::Ident) -> String {
     parse::ident_name(ident)
 }

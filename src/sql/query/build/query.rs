@@ -166,7 +166,9 @@ impl Builder<'_> {
                     _ => None,
                 },
             };
-            let Some(key) = key else { return not_understood("ORDER BY of this kind behind a set operation") };
+            let Some(key) = key else {
+                return not_understood("ORDER BY of this kind behind a set operation");
+            };
             if query.width().is_none_or(|width| key >= width) {
                 return not_understood("a position in ORDER BY");
             }
@@ -221,7 +223,8 @@ impl Builder<'_> {
                 }),
             });
         }
-        let is_null = |expr: &Expr| matches!(expr, Expr::Literal(literal) if literal.kind == LiteralKind::Null);
+        let is_null =
+            |expr: &Expr| matches!(expr, Expr::Literal(literal) if literal.kind == LiteralKind::Null);
         read.limit = read.limit.take().filter(|limit| !is_null(limit));
         read.offset = read.offset.take().filter(|offset| !is_null(offset));
         Ok(())

@@ -30,7 +30,9 @@ impl Builder<'_> {
         read.having = select.having.as_ref().map(|having| self.expr(having, &inside)).transpose()?;
         for window in &select.named_window {
             let mut over = match &window.1 {
-                ast::NamedWindowExpr::NamedWindow(base) => Over { base: Some(ident(base)), ..Over::default() },
+                ast::NamedWindowExpr::NamedWindow(base) => {
+                    Over { base: Some(ident(base)), ..Over::default() }
+                }
                 ast::NamedWindowExpr::WindowSpec(spec) => self.window(spec, &inside)?,
             };
             over.name = Some(ident(&window.0));
@@ -163,10 +165,9 @@ impl Builder<'_> {
                 SelectItem::Wildcard(options) => {
                     check_wildcard(options)?;
                     let namespace = &scope.namespace;
-                    if !namespace.relations.iter().all(|relation| self.is_known(relation.item)) {
-                        return not_understood("* over what has columns that are not known");
-                    }
                     outputs.extend(namespace.columns.iter().map(|column| star(entry, column)));
+                    let unknown = namespace.relations.iter().filter(|one| !self.is_known(one.item));
+                    outputs.extend(unknown.map(|relation| unknown_star(entry, relation.item)));
                 }
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                     check_wildcard(options)?;
@@ -197,7 +198,7 @@ impl Builder<'_> {
         };
         let item = relation.item;
         let Some(columns) = self.items.get(item.0 as usize).and_then(|item| item.columns.as_ref()) else {
-            return not_understood("* over what has columns that are not known");
+            return Ok(vec![unknown_star(entry, item)]);
         };
         let column = |(at, name): (usize, &String)| Output {
             name: Some(name.clone()),
@@ -253,6 +254,12 @@ fn output_key(place: usize, outputs: &[Output]) -> Read<SortKey> {
     if place < outputs.len() { Ok(SortKey::Output(place)) } else { not_understood("a position") }
 }
 
+/// The columns of an item of which they are not known.
+fn unknown_star(entry: usize, item: crate::sql::query::ItemId) -> Output {
+    let value = Expr::Unknown(item, "*".to_owned());
+    Output { name: None, value, entry, is_star: true, has_alias: false }
+}
+
 fn star(entry: usize, column: &super::super::scope::Visible) -> Output {
     Output {
         name: Some(column.name.clone()),
@@ -264,7 +271,7 @@ fn star(entry: usize, column: &super::super::scope::Visible) -> Output {
 }
 
 /// Unquoted words that are values, not columns.
-pub(super) fn is_word_value(ident: &ast::Ident) -> bool {
+pub(in crate::sql::query) fn is_word_value(ident: &ast::Ident) -> bool {
     const WORDS: [&str; 14] = [
         "current_catalog",
         "current_date",
