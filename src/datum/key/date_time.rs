@@ -93,7 +93,8 @@ type Date = (i64, i64, i64);
 /// The date, the time in microseconds, the offset in seconds; `None` where the form is not known.
 fn split(text: &str) -> Option<(Date, i64, Option<i64>)> {
     let mut scan = Scan(text);
-    let year = scan.number(4..=7)?;
+    // There is no year 0.
+    let year = scan.number(4..=7).filter(|year| *year > 0)?;
     scan.exactly("-")?;
     let month = scan.number(1..=2)?;
     scan.exactly("-")?;
@@ -118,8 +119,7 @@ fn split(text: &str) -> Option<(Date, i64, Option<i64>)> {
             _ => return None,
         }
     }
-    // There is no year 0, and years before 4714 BC are no dates.
-    (year != 0 || text.ends_with(['C', 'c'])).then_some(((year, month, day), clock, offset))
+    Some(((year, month, day), clock, offset))
 }
 
 /// A text read from its start.

@@ -126,7 +126,7 @@ impl NumericKey {
     }
 
     /// `hash_numeric_extended`: sign and special values do not count.
-    pub(super) fn seeded_hash(&self, seed: u64) -> u64 {
+    pub fn seeded_hash(&self, seed: u64) -> u64 {
         match self {
             NumericKey::Finite(value) if value.digits.is_empty() => seed.wrapping_sub(1),
             NumericKey::Finite(value) => {
