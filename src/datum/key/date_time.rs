@@ -5,7 +5,7 @@
 //! Source: PostgreSQL 15, `src/backend/utils/adt/datetime.c` (`DecodeDateTime`, `DecodeTimezone`),
 //! `src/include/datatype/timestamp.h` (limits).
 
-use super::Reading;
+use super::read::Reading;
 use crate::datum::calendar;
 
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
@@ -61,7 +61,7 @@ fn moment(parts: &Parts, offset: i64) -> Reading<i64> {
 
 /// `infinity` is false, `-infinity` true.
 fn infinity(text: &[u8]) -> Option<bool> {
-    let text = super::trim(text);
+    let text = super::read::trim(text);
     if text.eq_ignore_ascii_case(b"infinity") {
         return Some(false);
     }
@@ -80,7 +80,7 @@ struct Parts {
 }
 
 fn parts(text: &[u8]) -> Reading<Parts> {
-    let Ok(text) = std::str::from_utf8(super::trim(text)) else { return Reading::Unclear };
+    let Ok(text) = std::str::from_utf8(super::read::trim(text)) else { return Reading::Unclear };
     let Some((date, clock, offset)) = split(text) else { return Reading::Unclear };
     // In this form each field is what it is, so a month or day that no year has is an error everywhere.
     let Some(days) = days(date) else { return Reading::Invalid };

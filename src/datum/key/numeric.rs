@@ -3,7 +3,7 @@
 //! Source: PostgreSQL, `src/backend/utils/adt/numeric.c` (`numeric_in`, `numeric_recv`,
 //! `hash_numeric_extended`, `cmp_numerics`).
 
-use super::Reading;
+use super::read::Reading;
 use crate::datum::hash::hash_bytes;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
@@ -63,7 +63,7 @@ impl NumericKey {
         if text.len() > TEXT_BYTES_MAX || !text.is_ascii() {
             return Reading::Unclear;
         }
-        let text = super::trim(text);
+        let text = super::read::trim(text);
         let is = |word: &str| text.eq_ignore_ascii_case(word.as_bytes());
         if is("nan") {
             return Reading::Value(NumericKey::NaN);
