@@ -526,6 +526,7 @@ impl Client {
             return Ok(aimed);
         };
         let bindings = Bindings { statement, formats, values };
+        self.warn(&statement.planned);
         aimed.target = target_of(&statement.planned, &bindings, router.rules())?;
         Ok(aimed)
     }

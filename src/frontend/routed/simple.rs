@@ -217,6 +217,9 @@ impl Client {
             let settings = self.session.settings();
             routed.memo = Memo::new(text, *statement, &lifted, planned.clone(), settings);
         }
+        if let Ok((planned, _)) = &planned {
+            self.warn(planned);
+        }
         let result = planned.and_then(|(planned, _)| {
             let values = Literals { sql: text, lifted: &lifted };
             target_of(&planned, &values, router.rules())
