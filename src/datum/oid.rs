@@ -33,6 +33,8 @@ oids! {
     TIMESTAMPTZ = 1184;
     /// numeric
     NUMERIC = 1700;
+    /// uuid
+    UUID = 2950;
 }
 
 /// Whether the type is smallint, integer or bigint.

@@ -4,10 +4,11 @@
 
 use super::{Bound, KeyPurpose, KeyRoute, KeySource, ParamType, Planned, Route};
 use crate::datum::int8::{self, Int8Text};
-use crate::datum::{hash, oid};
+use crate::datum::key::KeyValue;
+use crate::datum::oid;
 use crate::error::SqlError;
 use crate::ids::ShardId;
-use crate::rules::{BucketMap, Rules};
+use crate::rules::{Placement, Rules};
 use crate::sqlstate;
 
 /// A parameter's value as Bind carries it.
@@ -84,7 +85,12 @@ fn key_shard<V: Values>(route: &KeyRoute, rules: &Rules, values: &V) -> Result<S
                 continue;
             }
         };
-        let shard = shard_of(&group.map, value);
+        let Some(shard) = shard_of(&group.placement, value) else {
+            match route.purpose {
+                KeyPurpose::Find => continue,
+                KeyPurpose::Place => return Err(no_place()),
+            }
+        };
         match found {
             Some(other) if other != shard => return Err(several_shards()),
             _ => found = Some(shard),
@@ -95,8 +101,8 @@ fn key_shard<V: Values>(route: &KeyRoute, rules: &Rules, values: &V) -> Result<S
 
 /// The shard of an integer key.
 #[inline]
-fn shard_of(map: &BucketMap, value: i64) -> ShardId {
-    map.shard(hash::hash_int8(value, 0))
+fn shard_of(placement: &Placement, value: i64) -> Option<ShardId> {
+    placement.shard(&[KeyValue::Int8(value)])
 }
 
 fn is_null<V: Values>(source: &KeySource, values: &V) -> bool {
@@ -230,6 +236,12 @@ fn unclear_key() -> SqlError {
 fn null_key() -> SqlError {
     SqlError::new(sqlstate::CHECK_VIOLATION, "null value in the sharding key of a new row")
         .with_hint("Give the row a key: it decides the shard that the row lies on.")
+}
+
+#[cold]
+fn no_place() -> SqlError {
+    SqlError::new(sqlstate::CHECK_VIOLATION, "no shard takes rows with this sharding key")
+        .with_hint("Add a range or list entry for it to the sharding rules.")
 }
 
 #[cold]

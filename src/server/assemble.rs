@@ -58,7 +58,20 @@ pub(crate) fn read_rules(
     }
     let mut diagnostics = Diagnostics::new();
     let rules = crate::rules::read(&sources, shards, home, &mut diagnostics);
-    rules.ok_or_else(|| diagnostics.into_sorted())
+    let rules = rules.ok_or_else(|| diagnostics.into_sorted())?;
+    planned(&rules, folder)?;
+    Ok(rules)
+}
+
+/// Refuses kinds of rules that statements cannot be planned by yet: passing them over would give wrong answers.
+fn planned(rules: &Rules, folder: &std::path::Path) -> Result<(), Vec<Diagnostic>> {
+    let is_away = |rule: &crate::rules::SchemaRule| rule.shard != rules.home();
+    let found = match (rules.references(), rules.schemas().iter().find(|rule| is_away(rule))) {
+        ([table, ..], _) => format!("reference table `{}.{}`: not planned yet", table.schema, table.table),
+        ([], Some(rule)) => format!("schema `{}` on another shard: not planned yet", rule.schema),
+        ([], None) => return Ok(()),
+    };
+    Err(vec![Diagnostic::of_file(folder.display().to_string(), found)])
 }
 
 /// Gives the directory its clusters and users.

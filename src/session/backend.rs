@@ -116,6 +116,7 @@ impl Session {
         server.status = status;
         server.copy = Copy::None;
         let failed = std::mem::take(&mut server.failed);
+        server.has_failed = failed;
         if status == TransactionStatus::Idle {
             if failed {
                 self.roll_back(server);
@@ -137,7 +138,7 @@ impl Session {
         if server.expected.is_empty() {
             server.committing = false;
         }
-        if entry.audience == Audience::Howdah {
+        if entry.audience == Audience::Howdah || entry.hides_ready {
             return Ok(Verdict::Swallow);
         }
         self.status = status;
@@ -421,7 +422,12 @@ impl Session {
             return Err(OutOfStep { tag: backend::PARAMETER_STATUS });
         };
         server.parameters = shared.parameters.intern(server.parameters.with(name, value));
-        let verdict = server.expected.front().map_or(Verdict::Forward, Expected::aside);
+        // Postgres tells what changed before ReadyForQuery: behind the last step.
+        let verdict = match server.expected.front() {
+            Some(entry) if entry.hides_ready => Verdict::Swallow,
+            Some(entry) => entry.aside(),
+            None => Verdict::Forward,
+        };
         if name == b"client_encoding" && !is_scannable(value) {
             self.pins.insert(Pins::OPAQUE);
         }

@@ -531,6 +531,7 @@ fn push(server: &mut ServerState, kind: Kind, undo: Option<Undo>, on_error: Opti
         undo: undo.map(Box::new),
         on_error,
         columns_of: None,
+        hides_ready: false,
     });
 }
 

@@ -8,7 +8,7 @@ mod backend;
 pub mod describe;
 pub mod expected;
 mod extended;
-mod outcome;
+pub mod outcome;
 pub mod params;
 mod pin;
 pub mod server_state;

@@ -37,6 +37,8 @@ pub struct ServerState {
     pub expected: VecDeque<Expected>,
     /// An error was reported since the last ReadyForQuery.
     pub failed: bool,
+    /// Whether an error was reported before the last ReadyForQuery.
+    pub has_failed: bool,
     /// After an error the server ignores messages until Sync, and that Sync was not sent yet.
     pub skipping: bool,
     /// Messages of the extended protocol were sent since the last Sync: the server is in the
@@ -64,6 +66,7 @@ impl ServerState {
             unnamed: 0,
             expected: VecDeque::new(),
             failed: false,
+            has_failed: false,
             skipping: false,
             unsynced: false,
             committing: false,

@@ -67,11 +67,15 @@ impl Fixture {
     }
 
     fn with(rules: Rules) -> Fixture {
-        let rows = include_str!("../golden/catalog.txt").lines().map(|line| {
-            let columns = line.split('|').map(|value| Some(value).filter(|value| !value.is_empty()));
-            columns.collect::<Vec<_>>()
-        });
-        let catalog = Catalog::from_rows(rows).unwrap();
+        // As COPY writes rows; tests/catalog.rs makes the file.
+        let unescape = |field: &str| field.replace("\\n", "\n").replace("\\t", "\t").replace("\\\\", "\\");
+        let rows: Vec<Vec<Option<String>>> = include_str!("../golden/catalog.txt")
+            .lines()
+            .map(|line| line.split('\t').map(|field| (field != "\\N").then(|| unescape(field))).collect())
+            .collect();
+        let catalog =
+            Catalog::from_rows(rows.iter().map(|row| row.iter().map(Option::as_deref).collect::<Vec<_>>()))
+                .unwrap();
         let path = SearchPath::parse("\"$user\", public", "someone");
         Fixture { schema: Schema::new(Arc::new(rules), Arc::new(catalog)), path }
     }
@@ -160,8 +164,10 @@ pub fn run_file(text: &str) -> usize {
             (Route::Home(shard), _) if shard.0 == 0 => "home".to_owned(),
             (Route::Home(_), _) => "home b".to_owned(),
             (Route::Key(_), Ok(Bound::Single(shard))) => format!("key on {shard}"),
-            (Route::Scatter(scatter), Ok(_)) => match scatter.merge {
+            (Route::Scatter(scatter), Ok(_)) => match scatter.merge.kind {
                 howdah::merge::MergeKind::Concat => "concat".to_owned(),
+                howdah::merge::MergeKind::Ordered(_) => "ordered".to_owned(),
+                howdah::merge::MergeKind::Grouped { .. } => "grouped".to_owned(),
                 howdah::merge::MergeKind::Aggregate(_) => "aggregate".to_owned(),
             },
             (_, Err(error)) => {

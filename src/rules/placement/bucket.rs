@@ -1,14 +1,20 @@
 //! The bucket map: which shard holds a bucket of a colocation group.
 
-use crate::ids::ShardId;
+use crate::ids::{ShardId, ShardSet};
 
 /// Bucket to shard, as a table look-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketMap {
+    /// A power of two of them.
     shards: Box<[ShardId]>,
 }
 
 impl BucketMap {
+    /// A map as the store holds it; `None` where the number of buckets is not a power of two.
+    pub fn new(shards: Vec<ShardId>) -> Option<BucketMap> {
+        shards.len().is_power_of_two().then(|| BucketMap { shards: shards.into() })
+    }
+
     /// The map that a new cluster starts with: bucket `b` of `buckets` on shard ⌊b·n/buckets⌋ of n.
     ///
     /// `buckets` must be a power of two and `shards` not 0; other numbers are raised to the next that is.
@@ -31,6 +37,16 @@ impl BucketMap {
     pub fn buckets(&self) -> usize {
         self.shards.len()
     }
+
+    /// The shard of each bucket, from bucket 0.
+    pub fn as_slice(&self) -> &[ShardId] {
+        &self.shards
+    }
+
+    /// The shards that hold a bucket.
+    pub fn all(&self) -> ShardSet {
+        self.shards.iter().copied().collect()
+    }
 }
 
 #[cfg(test)]
@@ -46,6 +62,10 @@ mod tests {
                 assert_eq!(u64::from(map.shard(bucket).0), expected);
                 assert_eq!(map.shard(bucket | 0xabcd_0000), map.shard(bucket));
             }
+            assert_eq!(map.all(), ShardSet::all(shards));
+            assert_eq!(BucketMap::new(map.as_slice().to_vec()), Some(map));
         }
+        assert_eq!(BucketMap::new(vec![ShardId(0); 3]), None);
+        assert_eq!(BucketMap::new(Vec::new()), None);
     }
 }
