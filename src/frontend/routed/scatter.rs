@@ -20,6 +20,7 @@ use crate::sqlstate;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 /// While more than this waits for the client, no shard is read.
 const CLIENT_BACKLOG_MAX: usize = 64 * 1024;
@@ -278,7 +279,7 @@ impl Client {
 
     /// Outside a block the connections go back at once.
     fn note_scatter_done(&mut self) {
-        self.note_end_of_work(self.is_outside());
+        self.note_end_of_work(self.is_outside(), Instant::now());
         if self.is_outside() {
             self.release_all();
         }
