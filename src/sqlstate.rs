@@ -57,9 +57,11 @@ states! {
     /// string_data_length_mismatch
     STRING_DATA_LENGTH_MISMATCH = b"22026";
     /// invalid_row_count_in_limit_clause
-    INVALID_ROW_COUNT_IN_LIMIT = b"2201W";
+    INVALID_ROW_COUNT_IN_LIMIT_CLAUSE = b"2201W";
     /// invalid_row_count_in_result_offset_clause
-    INVALID_ROW_COUNT_IN_OFFSET = b"2201X";
+    INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE = b"2201X";
+    /// invalid_binary_representation
+    INVALID_BINARY_REPRESENTATION = b"22P03";
     /// invalid_text_representation
     INVALID_TEXT_REPRESENTATION = b"22P02";
     /// undefined_table
@@ -68,8 +70,6 @@ states! {
     UNDEFINED_COLUMN = b"42703";
     /// ambiguous_column
     AMBIGUOUS_COLUMN = b"42702";
-    /// invalid_binary_representation
-    INVALID_BINARY_REPRESENTATION = b"22P03";
     /// check_violation
     CHECK_VIOLATION = b"23514";
     /// active_sql_transaction

@@ -5,7 +5,8 @@
 use howdah::catalog::{Catalog, SearchPath};
 use howdah::diagnostic::{Diagnostics, SourceText};
 use howdah::ids::ShardId;
-use howdah::plan::{Bound, Context, Hints, Param, Schema, Values, apply, bind, plan};
+use howdah::plan::{Bound, Context, Hints, Param, Schema, Values, bind, plan};
+use howdah::sql::splice::splice;
 use howdah::sql::template::{Template, template};
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
@@ -69,7 +70,7 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(Bound::Single(shard)) => assert!(shard.0 < 3),
         Ok(Bound::Scatter { scatter, shards, .. }) => {
             assert!(shards.len() > 1);
-            assert!(apply(sql, scs, &scatter.edits).is_some(), "edits fit the text");
+            assert!(splice(sql, scs, &scatter.edits).is_some(), "edits fit the text");
         }
         Ok(Bound::Explain(_)) | Err(_) => {}
     }

@@ -50,6 +50,7 @@ struct Parts<'a> {
     changes: Vec<String>,
     merge: Option<String>,
     error: Option<&'a SqlError>,
+    warning: Option<&'a SqlError>,
     declined: &'a [Declined],
 }
 
@@ -66,6 +67,7 @@ impl<'a> Parts<'a> {
             changes: Vec::new(),
             merge: None,
             error: None,
+            warning: planned.warning.as_deref(),
             declined: &planned.declined,
         };
         match &planned.route {
@@ -133,6 +135,7 @@ impl<'a> Parts<'a> {
             lines.extend(error.detail.iter().map(|detail| format!("  Detail: {detail}")));
             lines.extend(error.hint.iter().map(|hint| format!("  Hint: {hint}")));
         }
+        lines.extend(self.warning.iter().map(|warning| format!("  Warning: {}", warning.message)));
         for declined in self.declined {
             lines.push(format!("  Not {}: {}", rung_words(declined.rung).to_lowercase(), declined.reason));
         }
@@ -166,6 +169,9 @@ impl<'a> Parts<'a> {
             if let Some(hint) = &error.hint {
                 put("Hint", json!(hint));
             }
+        }
+        if let Some(warning) = self.warning {
+            put("Warning", json!(warning.message));
         }
         let declined: Vec<Value> = self
             .declined

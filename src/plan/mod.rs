@@ -12,7 +12,8 @@
 //! | `schema` | rules and catalog joined |
 //! | `locate` | on which shards a query's rows lie, block by block |
 //! | `push` | what every shard runs, and how the answers are merged |
-//! | `bind`, `edit` | one execution's shards, numbers and text |
+//! | `bind`, `limit` | one execution's shards and numbers |
+//! | `hazard`, `foreign_key`, `physical`, `every_shard` | what is reached without being named |
 //! | `write` | what a write must not leave to one shard |
 //! | `explain`, `verify` | the plan in words, and what every plan must satisfy |
 //!
@@ -22,12 +23,16 @@
 mod bind;
 mod builtin;
 mod constant;
-mod edit;
+mod every_shard;
 pub mod explain;
+mod foreign_key;
+mod hazard;
 mod hint;
+mod limit;
 mod locate;
 mod mention;
 mod params;
+mod physical;
 mod planner;
 mod prune;
 mod push;
@@ -40,7 +45,6 @@ mod verify;
 mod write;
 
 pub use bind::{Param, Values, bind};
-pub use edit::{Edit, Piece, apply};
 pub use planner::plan;
 pub use prune::{ArraySource, Computed, KeyList, KeySource, Limit, ParamType, Prune};
 pub use schema::Schema;
@@ -50,6 +54,7 @@ use crate::error::SqlError;
 use crate::ids::{ShardId, ShardSet};
 use crate::merge::{Limits, MergePlan};
 use crate::rules::Rules;
+use crate::sql::splice::Edit;
 
 /// What a statement is planned against.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +90,8 @@ pub struct Planned {
     pub declined: Vec<Declined>,
     /// Whether running it may change what the catalog holds (DDL): reload the catalog after it.
     pub changes_catalog: bool,
+    /// What the client is told beside the answer.
+    pub warning: Option<Box<SqlError>>,
 }
 
 /// A rung that did not take the statement.

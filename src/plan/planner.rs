@@ -6,8 +6,8 @@ use super::prune::Prune;
 use super::schema::Schema;
 use super::tables::{self, Uses};
 use super::{
-    Context, Declined, Explain, Planned, Route, Rung, Scatter, Several, Sharded, explain, hint, push,
-    utility, verify, write,
+    Context, Declined, Explain, Planned, Route, Rung, Scatter, Several, Sharded, explain, hint, physical,
+    push, utility, verify, write,
 };
 use crate::error::SqlError;
 use crate::ids::ShardId;
@@ -49,6 +49,7 @@ fn explained(inner: Planned, format: explain::Format) -> Planned {
         tables: inner.tables.clone(),
         declined: Vec::new(),
         changes_catalog: false,
+        warning: None,
         route: Route::Explain(Box::new(Explain { inner, format })),
     }
 }
@@ -58,7 +59,7 @@ fn refused(error: SqlError) -> Planned {
 }
 
 fn only(route: Route) -> Planned {
-    Planned { route, tables: Vec::new(), declined: Vec::new(), changes_catalog: false }
+    Planned { route, tables: Vec::new(), declined: Vec::new(), changes_catalog: false, warning: None }
 }
 
 impl<'a> Subject<'a> {
@@ -87,6 +88,8 @@ fn plan_subject(subject: &Subject<'_>) -> Planned {
     let mut planned = plan_route(subject);
     planned.changes_catalog =
         !matches!(planned.route, Route::Refused(_)) && utility::changes_catalog(&subject.mentions);
+    let is_partial = subject.schema().rules().has_sharded() && matches!(planned.route, Route::Home(_));
+    planned.warning = is_partial.then(|| physical::warning(&subject.mentions)).flatten().map(Box::new);
     planned
 }
 
@@ -216,7 +219,13 @@ fn route(
         declined.clear();
     }
     let sharded = Sharded { prune, several, describes };
-    Ok(Planned { route: Route::Sharded(Box::new(sharded)), tables, declined, changes_catalog: false })
+    Ok(Planned {
+        route: Route::Sharded(Box::new(sharded)),
+        tables,
+        declined,
+        changes_catalog: false,
+        warning: None,
+    })
 }
 
 /// A shard that has every table that the statement names, if one is known to.

@@ -1,8 +1,9 @@
 //! The tables, views and functions that a statement uses, and those that it must not.
 
 use super::builtin;
+use super::hazard::Hazards;
 use super::planner::Subject;
-use super::schema::{Meaning, Schema, Single};
+use super::schema::{Meaning, Schema};
 use crate::catalog::{Column, ColumnDefault, Relation};
 use crate::datum::key::KeyType;
 use crate::error::SqlError;
@@ -56,7 +57,7 @@ fn relation<'a>(
     let schema = subject.schema();
     let shown = named.name.join(".");
     let Some(relation) = named.oid.and_then(|oid| schema.catalog().relation_by_oid(oid)) else {
-        if schema.of_missing(subject.context.search_path, &named.name).is_some() {
+        if schema.resolve(subject.context.search_path, &named.name).is_some() {
             return Err(SqlError::new(
                 sqlstate::UNDEFINED_TABLE,
                 format!("relation \"{shown}\" does not exist"),
@@ -68,7 +69,7 @@ fn relation<'a>(
     };
     match schema.meaning(relation.oid) {
         None => Ok(()),
-        Some(Meaning::Single(single)) => single_allowed(single, is_target),
+        Some(Meaning::Single(single)) => allowed(&single.hazards, is_target),
         Some(Meaning::Reaches(how)) => Err(SqlError::refused(
             format!("\"{shown}\" is {how}, which is sharded; using it is not supported yet"),
             "Use the sharded table itself, with a condition on its key.",
@@ -82,6 +83,9 @@ fn relation<'a>(
             Ok(())
         }
         Some(Meaning::Sharded(rule)) => {
+            if let Some(hazards) = schema.sharded_hazards(*rule) {
+                allowed(hazards, is_target)?;
+            }
             if let Some(table) = schema.sharded(*rule) {
                 found.sharded.push(ShardedUse { relation, table });
             }
@@ -97,7 +101,7 @@ fn view(subject: &Subject<'_>, query: &Query) -> Result<(), SqlError> {
         return Ok(());
     };
     if let Some(Meaning::Single(single)) = schema.meaning(relation.oid) {
-        single_allowed(single, false)?;
+        allowed(&single.hazards, false)?;
     }
     match relation.calls.iter().find(|function| !schema.is_declared_pure(function)) {
         Some(function) => Err(SqlError::refused(
@@ -205,8 +209,8 @@ pub(super) fn locks(statement: &Statement, uses: &Uses<'_>) -> Result<(), SqlErr
     ))
 }
 
-/// Whether a plain table may be used, and written to where it is the target.
-pub(super) fn single_allowed(found: &Single, is_target: bool) -> Result<(), SqlError> {
+/// Whether a table may be used, and written to where it is the target.
+pub(super) fn allowed(found: &Hazards, is_target: bool) -> Result<(), SqlError> {
     let hint = "Where the cluster has sharded tables, functions of users run only if they are IMMUTABLE or the sharding rules declare them.";
     if let Some(reason) = &found.refuse_use {
         return Err(SqlError::refused(format!("{reason}, which may reach a sharded table"), hint));
@@ -233,19 +237,13 @@ pub(super) fn usable(schema: &Schema, used: &ShardedUse<'_>) -> Result<(), SqlEr
         };
         key_column(schema, name, column, *key_type)?;
     }
-    if relation.has_rules || !relation.reads.is_empty() {
+    if relation.has_rules {
         return Err(SqlError::refused(
-            format!("sharded table \"{name}\" has rewrite rules, or policies that read other tables"),
+            format!("sharded table \"{name}\" has rewrite rules"),
             "Remove them; they are not supported on sharded tables.",
         ));
     }
-    match relation.calls.iter().find(|function| !schema.is_declared_pure(function)) {
-        Some(function) => Err(SqlError::refused(
-            format!("a policy or rule of sharded table \"{name}\" calls the user function {function}()"),
-            "Make the function IMMUTABLE, or declare it in the sharding rules as pure.",
-        )),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn key_column(schema: &Schema, name: &str, column: &Column, key_type: KeyType) -> Result<(), SqlError> {

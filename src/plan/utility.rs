@@ -2,11 +2,11 @@
 //! is analysed nor touches more than one kind of table.
 
 use super::explain::Format;
-use super::mention::Mentions;
+use super::mention::{Mentions, Notable};
 use super::planner::Subject;
 use super::schema::Meaning;
-use super::tables::single_allowed;
-use super::{Explain, Planned, Route, Several, Sharded};
+use super::tables::allowed;
+use super::{Explain, Planned, Route, Several, Sharded, every_shard, physical};
 use crate::catalog::SearchPath;
 use crate::error::SqlError;
 use crate::ids::ShardId;
@@ -110,6 +110,7 @@ pub(super) fn refusal(subject: &Subject<'_>) -> Option<SqlError> {
         }
         ("drop", "owned") => Some("DROP OWNED"),
         ("reassign", "owned") => Some("REASSIGN OWNED"),
+        ("drop", "sequence") if mentions.has("cascade") => Some("DROP SEQUENCE ... CASCADE"),
         _ => None,
     };
     if let Some(command) = whole {
@@ -120,6 +121,9 @@ pub(super) fn refusal(subject: &Subject<'_>) -> Option<SqlError> {
             "Send the statements inside one by one, declare the procedure in the sharding rules, or run it on each shard.",
         ));
     }
+    if let Some(error) = every_shard::refusal(mentions, subject.schema()) {
+        return Some(error);
+    }
     if reaches_all_tables(subject) {
         return Some(SqlError::refused(
             format!(
@@ -129,10 +133,11 @@ pub(super) fn refusal(subject: &Subject<'_>) -> Option<SqlError> {
             "Name the tables, or run it on each shard.",
         ));
     }
-    if mentions.is_temporary {
+    // A new table's columns look like arguments.
+    if mentions.is_temporary_call && (first != "create" || mentions.has("select")) {
         return Some(SqlError::refused(
-            "naming the schema of temporary objects is not supported in a cluster with sharded tables",
-            "Name the object without its schema.",
+            "calling a temporary function is not supported in a cluster with sharded tables: what it touches does not show",
+            "Send the statements inside one by one.",
         ));
     }
     if mentions.has_unread_name {
@@ -149,15 +154,50 @@ pub(super) fn refusal(subject: &Subject<'_>) -> Option<SqlError> {
             "Run the SQL as a statement of its own.",
         ));
     }
-    let function = match (&mentions.function, &mentions.operator) {
-        (Some(name), _) if !defines_function(mentions) => format!("user function {name}()"),
-        (_, Some(name)) => format!("operator {name}, which calls a user function,"),
-        _ => return None,
-    };
-    Some(SqlError::refused(
-        format!("{function} may reach a sharded table, so calling it is not supported yet"),
-        "Where the cluster has sharded tables, functions of users run only if they are IMMUTABLE or the sharding rules declare them.",
-    ))
+    if let Some(error) = physical::refusal(subject) {
+        return Some(error);
+    }
+    user_function(subject).map(|what| {
+        SqlError::refused(
+            format!("{what} may reach a sharded table, so calling it is not supported yet"),
+            "Where the cluster has sharded tables, functions of users run only if they are IMMUTABLE or the sharding rules declare them.",
+        )
+    })
+}
+
+/// The user function that the statement may call, neither IMMUTABLE nor trusted, in words.
+fn user_function(subject: &Subject<'_>) -> Option<String> {
+    let mentions = &subject.mentions;
+    let catalog = subject.schema().catalog();
+    if let Some(name) = mentions.function.as_ref().filter(|_| !defines_function(mentions)) {
+        return Some(format!("user function {name}()"));
+    }
+    if let Some(name) = &mentions.operator {
+        return Some(format!("operator {name}, which calls a user function,"));
+    }
+    let is_drop = mentions.word(0) == "drop";
+    if let Some((name, function)) =
+        mentions.typed.as_ref().filter(|_| !is_drop && !defines_function(mentions))
+    {
+        return Some(format!("user function {function}(), which is called for type {name},"));
+    }
+    let undeclared = |function: &&str| !subject.schema().is_declared_pure(function);
+    if let Some(function) = catalog.anything_calls().find(undeclared).filter(|_| !is_drop) {
+        return Some(format!("user function {function}(), which casts or compares Postgres's own types,"));
+    }
+    let mut triggers = catalog.event_triggers().iter();
+    let trigger = triggers.find(|trigger| undeclared(&trigger.function.as_str()));
+    let trigger = trigger.filter(|_| fires_event_triggers(mentions))?;
+    let (name, function) = (&trigger.name, &trigger.function);
+    Some(format!("user function {function}() of event trigger \"{name}\""))
+}
+
+/// Source: PostgreSQL manual, "Event Trigger Firing Matrix".
+fn fires_event_triggers(mentions: &Mentions) -> bool {
+    let is_other =
+        matches!(mentions.word(0), "grant" | "revoke" | "comment" | "security" | "refresh" | "reindex");
+    // Nor do event triggers fire for themselves: one that is in the way can be dropped.
+    is_other || (changes_catalog(mentions) && mentions.word(1) != "event")
 }
 
 /// Whether the statement is about functions, not calling them.
@@ -213,10 +253,15 @@ pub(super) fn route(subject: &Subject<'_>, reason: Option<&str>) -> Result<Shard
     const READS: [&str; 6] = ["select", "with", "values", "table", "explain", "declare"];
     let is_write = WRITES.iter().any(|word| mentions.has(word));
     let is_read = !is_write && READS.contains(&mentions.word(0));
+    let is_cascade = mentions.word(0) == "drop" && mentions.has("cascade");
+    // It conflicts with definitions of the table only, which are refused: pg_dump takes it on all tables.
+    let is_share = mentions.word(0) == "lock" && mentions.has_run(&["access", "share", "mode"]);
     let mut found = OneShard::default();
-    for name in &mentions.notable {
-        for meaning in schema.meanings(name) {
+    for notable in &mentions.notable {
+        let name = &notable.name;
+        for meaning in meanings(subject, notable) {
             match meaning {
+                Meaning::Sharded(_) | Meaning::Reaches(_) | Meaning::Reference if is_share => {}
                 Meaning::Sharded(_) => return Err(refuse(mentions, name, "is sharded", reason)),
                 Meaning::Reaches(how) => return Err(refuse(mentions, name, &format!("is {how}"), reason)),
                 // Every shard has it.
@@ -225,7 +270,13 @@ pub(super) fn route(subject: &Subject<'_>, reason: Option<&str>) -> Result<Shard
                     return Err(refuse(mentions, name, "is a reference table", reason));
                 }
                 Meaning::Single(single) => {
-                    single_allowed(single, is_write)?;
+                    allowed(&single.hazards, is_write)?;
+                    if let Some(reason) = single.hazards.refuse_cascade.as_ref().filter(|_| is_cascade) {
+                        return Err(SqlError::refused(
+                            format!("DROP ... CASCADE is not supported yet: {reason}"),
+                            "Drop what depends on it on each shard first, on connections to the shards themselves.",
+                        ));
+                    }
                     found.add(single.shard, name)?;
                 }
             }
@@ -333,6 +384,25 @@ pub(super) fn plain_explain(subject: &Subject<'_>, planned: Planned) -> Planned 
 /// Whether the search path may hide built-in operators and types.
 pub(super) fn hides_builtins(path: &SearchPath) -> bool {
     path.schemas().iter().skip(1).any(|schema| schema == "pg_catalog")
+}
+
+/// What the name may mean in a statement that is not read.
+fn meanings<'a>(subject: &Subject<'a>, notable: &Notable) -> Vec<&'a Meaning> {
+    let (schema, mentions) = (subject.schema(), &subject.mentions);
+    // A temporary table hides others of its name under every search path.
+    let may_be_temporary = ["temp", "temporary", "rename"].iter().any(|word| mentions.has(word));
+    match &notable.schema {
+        _ if may_be_temporary => schema.meanings(&notable.name).collect(),
+        Some(of) if of.starts_with("pg_temp") => schema.meanings(&notable.name).collect(),
+        Some(of) => {
+            let name = [of.clone(), notable.name.clone()];
+            schema.resolve(subject.context.search_path, &name).into_iter().collect()
+        }
+        None => {
+            let name = std::slice::from_ref(&notable.name);
+            schema.resolve(subject.context.search_path, name).into_iter().collect()
+        }
+    }
 }
 
 fn refuse(mentions: &Mentions, name: &str, what: &str, reason: Option<&str>) -> SqlError {

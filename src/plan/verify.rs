@@ -1,9 +1,10 @@
 //! What every plan must satisfy. Changes nothing; runs in debug and test builds.
 
 use super::prune::{KeyList, KeySource, Prune};
-use super::{Edit, Piece, Planned, Route, Scatter, Several};
+use super::{Planned, Route, Scatter, Several};
 use crate::merge::{MergeKind, OutputColumn, SortKey};
 use crate::rules::Rules;
+use crate::sql::splice::{Edit, Piece};
 
 /// The first rule that a plan breaks, in words.
 pub(super) fn check(planned: &Planned, rules: &Rules) -> Result<(), String> {
@@ -117,8 +118,8 @@ fn scatter(scatter: &Scatter) -> Result<(), String> {
         merge.offset.is_none() || scatter.edits.iter().any(replaces_limits),
         "shards leave no rows out themselves",
     )?;
-    let is_ordered = scatter.edits.windows(2).all(|pair| matches!(pair, [a, b] if a.to <= b.from));
-    ensure(is_ordered, "edits do not overlap")
+    let places = scatter.edits.iter().flat_map(|edit| [edit.from, edit.to]);
+    ensure(places.is_sorted(), "edits are in order and do not overlap")
 }
 
 fn ensure(holds: bool, rule: &str) -> Result<(), String> {

@@ -37,7 +37,7 @@ pub(super) fn read<'v, V: Values>(
         ArraySource::Literal(index) => text(0, literal_content(values.literal(*index)?)),
         ArraySource::Fixed(bytes) => text(0, Cow::Owned(bytes.to_vec())),
         ArraySource::Param { number, typing, cast } => {
-            let param = values.param(*number)?;
+            let Some(param) = values.param(*number) else { return Some(Vec::new()) };
             let (array, format) = match (param.type_oid, *cast) {
                 (0 | oid::UNKNOWN, cast) if *typing == ParamType::FromKey => (cast, param.format),
                 (0 | oid::UNKNOWN, _) => return None,

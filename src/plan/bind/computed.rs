@@ -88,7 +88,7 @@ fn binary(operator: Arithmetic, (left, a): (i64, u8), (right, b): (i64, u8)) -> 
 
 fn param<V: Values>(number: usize, values: &V) -> Outcome {
     let unclear = Outcome::Unclear(Some(number));
-    let Some(param) = values.param(number) else { return unclear };
+    let Some(param) = values.param(number) else { return Outcome::Invalid };
     let width = match param.type_oid {
         0 | oid::UNKNOWN => 0,
         oid::INT2 => 2,

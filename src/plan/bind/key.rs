@@ -95,7 +95,8 @@ pub(super) fn integer(digits: &[u8], is_negated: bool) -> Option<i64> {
 
 #[inline]
 fn param<V: Values>(number: usize, typing: ParamType, cast: u32, key_type: KeyType, values: &V) -> Key<'_> {
-    let Some(param) = values.param(number) else { return Key::Unclear(Some(number)) };
+    // The server says that there are too few.
+    let Some(param) = values.param(number) else { return Key::Invalid };
     let (type_oid, format) = match (param.type_oid, cast) {
         // The server gives it the type of what it is compared with, or cast to.
         (0 | oid::UNKNOWN, cast) if typing == ParamType::FromKey => (cast, param.format),

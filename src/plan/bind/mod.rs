@@ -5,8 +5,8 @@
 mod array;
 mod computed;
 mod key;
-mod limits;
 
+use super::limit::limits;
 use super::prune::{KeyList, Limit, Prune};
 use super::{Bound, KeySource, Planned, Route, Several, Sharded};
 use crate::datum::key::{KeyValue, ReadContext};
@@ -99,7 +99,7 @@ fn several<'p, V: Values>(sharded: &'p Sharded, rules: &Rules, values: &V) -> Re
             return Err(undeclared(*number));
         }
     }
-    let limits = limits::of(&scatter.merge, values)?;
+    let limits = limits(&scatter.merge, values)?;
     Ok(Bound::Scatter { scatter, shards, limits })
 }
 
@@ -316,6 +316,11 @@ fn undeclared(number: usize) -> SqlError {
         ),
         format!("Declare its type, or cast it where it stands: ${number}::type."),
     )
+}
+
+#[cold]
+pub(super) fn missing_value() -> SqlError {
+    SqlError::protocol("bind message supplies too few parameters")
 }
 
 #[cold]

@@ -2,9 +2,10 @@
 
 use crate::datum::key::KeyValue;
 use crate::merge::{Combine, LimitSource, MergeKind, MergePlan, OutputColumn, SortKey};
+use crate::plan::Scatter;
 use crate::plan::prune::{ArraySource, Computed, KeyList, KeySource, Limit, Prune};
-use crate::plan::{Piece, Scatter};
 use crate::rules::{GroupId, Rules};
+use crate::sql::splice::{Edit, Piece};
 
 /// A set of shards.
 pub(super) fn prune(prune: &Prune, rules: &Rules) -> String {
@@ -104,7 +105,7 @@ pub(super) fn edits(scatter: &Scatter) -> Vec<String> {
             .collect();
         words.join(" ")
     };
-    let words = |edit: &crate::plan::Edit| match edit.to.saturating_sub(edit.from) {
+    let words = |edit: &Edit| match edit.to.saturating_sub(edit.from) {
         0 => format!("before token {}: {}", edit.from + 1, text(&edit.pieces)),
         _ => format!("for tokens {} to {}: {}", edit.from + 1, edit.to, text(&edit.pieces)),
     };

@@ -5,11 +5,11 @@ use super::{Answer, Push};
 use crate::datum::oid;
 use crate::datum::order::Order;
 use crate::merge::{Combine, MergeKind, OutputColumn};
-use crate::plan::edit::{Edit, Piece};
 use crate::plan::locate::{Selected, has_key};
 use crate::plan::steady::{is_aggregate, user_functions};
 use crate::plan::types::builtin_name;
 use crate::sql::query::{Call, Expr, Output, Select};
+use crate::sql::splice::{Edit, Piece};
 
 /// How an aggregate is put together.
 enum Put {
@@ -118,13 +118,13 @@ impl<'q> Push<'_, 'q> {
         if close >= expression.end {
             return Err("avg() of this kind".to_owned());
         }
-        let name = Piece::Text("pg_catalog.sum".to_owned());
+        let name = "pg_catalog.sum".into();
         text.edit(Edit { from: place, to: open, pieces: vec![name] });
         if !output.has_alias {
-            let alias = Piece::Text(" AS avg".to_owned());
+            let alias = " AS avg".into();
             text.edit(Edit { from: entry.end, to: entry.end, pieces: vec![alias] });
         }
-        let mut pieces = vec![Piece::Text("pg_catalog.count".to_owned()), Piece::Tokens(open..close + 1)];
+        let mut pieces = vec!["pg_catalog.count".into(), Piece::Tokens(open..close + 1)];
         if close + 1 < expression.end {
             pieces.push(Piece::Tokens(close + 1..expression.end));
         }

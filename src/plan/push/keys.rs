@@ -5,10 +5,10 @@ use super::{Answer, Push};
 use crate::datum::oid;
 use crate::datum::order::Order;
 use crate::merge::SortKey;
-use crate::plan::edit::Piece;
 use crate::plan::locate::sorted_value;
 use crate::plan::types::TextOrder;
 use crate::sql::query::{self, Distinct, Expr, Select, SortItem};
+use crate::sql::splice::Piece;
 
 impl<'q> Push<'_, 'q> {
     /// The keys of a SELECT's ORDER BY; what is not put out is appended.
@@ -122,6 +122,6 @@ pub(super) fn rising(column: usize, text_is_c: bool) -> SortKey {
 
 /// The expression under collation C.
 pub(super) fn as_bytes(mut pieces: Vec<Piece>) -> Vec<Piece> {
-    pieces.push(Piece::Text(" COLLATE \"C\"".to_owned()));
+    pieces.push(" COLLATE \"C\"".into());
     pieces
 }

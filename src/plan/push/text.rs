@@ -2,9 +2,9 @@
 //! OFFSET put together.
 
 use super::{Answer, Push};
-use crate::plan::edit::{Edit, Piece};
 use crate::sql::lexer::TokenKind;
 use crate::sql::query::{Body, Clauses, Expr, Output, Select};
+use crate::sql::splice::{Edit, Piece};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -104,12 +104,12 @@ impl<'a> Text<'a> {
     /// The text of an entry of the select list, without its alias; of a `*`'s column, its name.
     pub(super) fn output(&self, output: &Output, push: &Push<'_, '_>) -> Answer<Vec<Piece>> {
         if output.is_star {
-            return column(&output.value, push).map(|text| vec![Piece::Text(text)]);
+            return column(&output.value, push).map(|text| vec![text.into()]);
         }
         let entry =
             self.clauses()?.list.get(output.entry).ok_or("an entry of its select list is not found")?;
         let range = Clauses::list_expression(self.sql, self.tokens, entry, output.has_alias);
-        Ok(vec![Piece::Text("(".to_owned()), Piece::Tokens(range), Piece::Text(")".to_owned())])
+        Ok(vec!["(".into(), Piece::Tokens(range), ")".into()])
     }
 
     /// The range of an entry of the select list, and of its expression.
@@ -134,7 +134,7 @@ impl<'a> Text<'a> {
             return Err("its GROUP BY groups by rows".to_owned());
         }
         let entry = clauses.group_by.get(place).ok_or("an entry of its GROUP BY is not found")?;
-        Ok(vec![Piece::Text("(".to_owned()), Piece::Tokens(entry.clone()), Piece::Text(")".to_owned())])
+        Ok(vec!["(".into(), Piece::Tokens(entry.clone()), ")".into()])
     }
 
     /// Tokens from the parentheses of a call, which begins at `place`, on.
@@ -160,17 +160,17 @@ impl<'a> Text<'a> {
         // As bigint first, which is what a parameter here would be; then as numeric, which cannot overflow.
         let number = |range: &Option<Range<usize>>| match range {
             Some(range) if !range.is_empty() && !self.is_all(range) => Some(vec![
-                Piece::Text("(".to_owned()),
+                "(".into(),
                 Piece::Tokens(range.clone()),
-                Piece::Text(")::pg_catalog.int8::pg_catalog.numeric".to_owned()),
+                ")::pg_catalog.int8::pg_catalog.numeric".into(),
             ]),
             // FETCH FIRST ROW ONLY
-            Some(range) if range.is_empty() => Some(vec![Piece::Text("1".to_owned())]),
+            Some(range) if range.is_empty() => Some(vec!["1".into()]),
             _ => None,
         };
         let (limit, offset) = (number(&clauses.limit), number(&clauses.offset));
         let mut pieces = Vec::new();
-        let word = |text: &str| Piece::Text(text.to_owned());
+        let word = |text: &'static str| Piece::from(text);
         match (limit, offset) {
             (Some(limit), offset) => {
                 pieces.push(word("LIMIT least("));
@@ -218,9 +218,9 @@ impl<'a> Text<'a> {
             if !self.helpers.is_empty() {
                 let mut pieces = Vec::new();
                 for (text, name) in &self.helpers {
-                    pieces.push(Piece::Text(", ".to_owned()));
+                    pieces.push(", ".into());
                     pieces.extend(text.iter().cloned());
-                    pieces.push(Piece::Text(format!(" AS {name}")));
+                    pieces.push(format!(" AS {name}").into());
                 }
                 self.edits.push(Edit { from: clauses.list_end, to: clauses.list_end, pieces });
             }
@@ -230,7 +230,7 @@ impl<'a> Text<'a> {
                     _ => (clauses.body_end, "ORDER BY "),
                 };
                 let text = format!("{word}{} ", self.sorts.join(", "));
-                self.edits.push(Edit { from: at, to: at, pieces: vec![Piece::Text(text)] });
+                self.edits.push(Edit { from: at, to: at, pieces: vec![text.into()] });
             }
         }
         self.edits.sort_by_key(|edit| (edit.from, edit.to));

@@ -1,8 +1,9 @@
 //! What every relation of the catalog means under the rules.
 
-use super::{Meaning, Single, hazards};
-use crate::catalog::{Catalog, Relation, RelationKind};
+use super::{Meaning, Single};
+use crate::catalog::{Catalog, Relation};
 use crate::ids::ShardId;
+use crate::plan::hazard::{Hazards, Reach};
 use crate::rules::Rules;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,25 +17,20 @@ pub(super) fn of_catalog(rules: &Rules, catalog: &Catalog) -> BTreeMap<u32, Mean
     for rule in rules.references() {
         spread(catalog, (&rule.schema, &rule.table), &Meaning::Reference, &mut meanings);
     }
-    let seeds: Vec<u32> = meanings
-        .iter()
-        .filter(|(_, meaning)| matches!(meaning, Meaning::Sharded(_)))
-        .map(|(oid, _)| *oid)
-        .collect();
-    for (oid, how) in reaching(catalog, seeds) {
-        if let Entry::Vacant(slot) = meanings.entry(oid) {
-            slot.insert(Meaning::Reaches(how));
+    let is_spread = rules.has_sharded() || !rules.references().is_empty();
+    let reach = Reach::new(rules, catalog);
+    for relation in catalog.relations() {
+        let Entry::Vacant(slot) = meanings.entry(relation.oid) else { continue };
+        if let Some(how) = reach.reaching(relation.oid) {
+            slot.insert(Meaning::Reaches(how.to_owned()));
+            continue;
+        }
+        let shard = shard(rules, relation);
+        let hazards = if is_spread { reach.of_single(relation, shard) } else { Hazards::default() };
+        if shard != rules.home() || !hazards.is_empty() {
+            slot.insert(Meaning::Single(Single { shard, hazards }));
         }
     }
-    let hazards = hazards::Hazards::new(rules, catalog, &meanings);
-    let mut singles = Vec::new();
-    for relation in catalog.relations().filter(|relation| !meanings.contains_key(&relation.oid)) {
-        let single = hazards.of(relation, shard(rules, relation));
-        if single != Single::plain(rules.home()) {
-            singles.push((relation.oid, Meaning::Single(single)));
-        }
-    }
-    meanings.extend(singles);
     meanings
 }
 
@@ -77,37 +73,4 @@ fn spread(
             queue.extend(&child.children);
         }
     }
-}
-
-/// Relations that reach a sharded table without being one: its parents, and what reads it; with how.
-fn reaching(catalog: &Catalog, seeds: Vec<u32>) -> BTreeMap<u32, String> {
-    let mut readers: BTreeMap<u32, Vec<&Relation>> = BTreeMap::new();
-    for relation in catalog.relations() {
-        for read in &relation.reads {
-            readers.entry(*read).or_default().push(relation);
-        }
-    }
-    let mut found: BTreeMap<u32, String> = BTreeMap::new();
-    let mut queue = seeds;
-    while let Some(oid) = queue.pop() {
-        let Some(relation) = catalog.relation_by_oid(oid) else { continue };
-        let mut add = |other: u32, how: String| {
-            if let Entry::Vacant(slot) = found.entry(other) {
-                slot.insert(how);
-                queue.push(other);
-            }
-        };
-        for parent in &relation.parents {
-            add(*parent, format!("a parent of \"{}\"", relation.name));
-        }
-        for reader in readers.get(&oid).into_iter().flatten() {
-            let what = match reader.kind {
-                RelationKind::View => "a view over",
-                RelationKind::MaterializedView => "a materialized view over",
-                _ => "a table with a rule or policy that reads",
-            };
-            add(reader.oid, format!("{what} \"{}\"", relation.name));
-        }
-    }
-    found
 }

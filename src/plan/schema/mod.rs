@@ -2,9 +2,9 @@
 //!
 //! Built once per version of either; the planner looks relations up here.
 
-mod hazards;
 mod meanings;
 
+use super::hazard::{Hazards, Reach};
 use crate::catalog::{Catalog, Function, SearchPath};
 use crate::ids::ShardId;
 use crate::rules::{FunctionRule, FunctionTouches, Rules, ShardedTable};
@@ -21,6 +21,8 @@ pub struct Schema {
     /// The same by name and schema, with tables that rules name and the catalog lacks.
     notable: BTreeMap<String, BTreeMap<String, Meaning>>,
     relation_names: BTreeSet<String>,
+    /// What stands in the way of each sharded table, in the rules' order.
+    sharded_hazards: Vec<Hazards>,
 }
 
 /// What a relation is to the planner.
@@ -40,16 +42,13 @@ pub(super) enum Meaning {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Single {
     pub(super) shard: ShardId,
-    /// Why it cannot be used at all.
-    pub(super) refuse_use: Option<String>,
-    /// Why it cannot be written to.
-    pub(super) refuse_write: Option<String>,
+    pub(super) hazards: Hazards,
 }
 
 impl Single {
     /// A table with nothing in the way.
     pub(super) fn plain(shard: ShardId) -> Single {
-        Single { shard, refuse_use: None, refuse_write: None }
+        Single { shard, hazards: Hazards::default() }
     }
 }
 
@@ -66,8 +65,21 @@ impl Schema {
             let Some(relation) = catalog.relation_by_oid(*oid) else { continue };
             let by_schema = notable.entry(relation.name.clone()).or_default();
             by_schema.insert(relation.schema.clone(), meaning.clone());
+            if !matches!(meaning, Meaning::Single(_)) {
+                for index in &relation.indexes {
+                    let how = format!("an index of \"{}\"", relation.name);
+                    let by_schema = notable.entry(index.clone()).or_default();
+                    by_schema.insert(relation.schema.clone(), Meaning::Reaches(how));
+                }
+            }
         }
-        Schema { rules, catalog, meanings, notable, relation_names }
+        let reach = Reach::new(&rules, &catalog);
+        let of_sharded = |rule: &ShardedTable| {
+            catalog.relation(&rule.schema, &rule.table).map(|relation| reach.of_sharded(relation))
+        };
+        let sharded_hazards =
+            rules.sharded().iter().map(|rule| of_sharded(rule).unwrap_or_default()).collect();
+        Schema { rules, catalog, meanings, notable, relation_names, sharded_hazards }
     }
 
     /// The rules.
@@ -100,20 +112,45 @@ impl Schema {
         self.relation_names.contains(name)
     }
 
-    /// Whether any relation of this schema lies on, or reaches, more than one shard.
+    /// Whether any relation of this schema lies on, or reaches, more than one shard, or takes one that does
+    /// along when it is dropped.
     pub(super) fn schema_is_spread(&self, schema: &str) -> bool {
-        let is_spread = |meaning: &Meaning| !matches!(meaning, Meaning::Single(_));
+        let is_spread = |meaning: &Meaning| match meaning {
+            Meaning::Single(single) => single.hazards.refuse_cascade.is_some(),
+            Meaning::Sharded(_) | Meaning::Reference | Meaning::Reaches(_) => true,
+        };
         self.notable.values().any(|by_schema| by_schema.get(schema).is_some_and(is_spread))
     }
 
-    /// What a rule says of a table by this name that the catalog lacks.
-    pub(super) fn of_missing(&self, path: &SearchPath, name: &[String]) -> Option<&Meaning> {
+    /// What a name of one, two or three parts means; `None` for a plain table of the home shard, a system
+    /// relation, or one that does not exist.
+    pub(super) fn resolve(&self, path: &SearchPath, name: &[String]) -> Option<&Meaning> {
         let by_schema = self.notable.get(name.last()?)?;
         match name {
-            [_] => path.schemas().iter().find_map(|schema| by_schema.get(schema)),
+            [table] => {
+                let has_system = path.schemas().iter().any(|s| s == "pg_catalog");
+                if !has_system && self.catalog.is_system_relation(table) {
+                    return None;
+                }
+                for schema in path.schemas() {
+                    if let Some(meaning) = by_schema.get(schema) {
+                        return Some(meaning);
+                    }
+                    let is_system = schema == "pg_catalog" && self.catalog.is_system_relation(table);
+                    if is_system || self.catalog.relation(schema, table).is_some() {
+                        return None;
+                    }
+                }
+                None
+            }
             [.., schema, _] => by_schema.get(schema),
             [] => None,
         }
+    }
+
+    /// What stands in the way of using a sharded table.
+    pub(super) fn sharded_hazards(&self, index: usize) -> Option<&Hazards> {
+        self.sharded_hazards.get(index)
     }
 
     /// The rule of a sharded table.

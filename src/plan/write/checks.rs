@@ -2,8 +2,9 @@
 
 use crate::catalog::{ColumnDefault, Relation};
 use crate::error::SqlError;
+use crate::plan::foreign_key::{self, Change};
+use crate::plan::hazard::family;
 use crate::plan::planner::Subject;
-use crate::plan::schema::Meaning;
 use crate::plan::tables::ShardedUse;
 use crate::rules::{ShardedTable, TriggerTouches};
 use crate::sql::query::{Expr, Insert, InsertSource, Kind};
@@ -38,33 +39,15 @@ pub(super) fn check(subject: &Subject<'_>, used: ShardedUse<'_>, kind: &Kind) ->
             "Delete the row and insert it with the new key.",
         ));
     }
-    for member in family(subject, used.relation) {
+    for member in family(subject.schema().catalog(), used.relation) {
         triggers(subject, member, used.relation)?;
-        checks_call(subject, member)?;
         unique_keys(member, table, &write)?;
     }
-    foreign_keys(subject, used, &write)?;
+    foreign_key::check(subject.schema(), used, &changes(&write))?;
     if let Kind::Insert(insert) = kind {
         defaults(used.relation, insert)?;
     }
     Ok(())
-}
-
-/// A table with its partitions and inheritance children.
-fn family<'a>(subject: &Subject<'a>, relation: &'a Relation) -> Vec<&'a Relation> {
-    let mut members = vec![relation];
-    let mut at = 0;
-    while let Some(member) = members.get(at).copied() {
-        let children =
-            member.children.iter().filter_map(|oid| subject.schema().catalog().relation_by_oid(*oid));
-        for child in children {
-            if !members.iter().any(|known| known.oid == child.oid) {
-                members.push(child);
-            }
-        }
-        at += 1;
-    }
-    members
 }
 
 /// Triggers must be declared to touch nothing beyond the row's shard.
@@ -93,16 +76,6 @@ fn triggers(subject: &Subject<'_>, member: &Relation, target: &Relation) -> Resu
     }
 }
 
-fn checks_call(subject: &Subject<'_>, member: &Relation) -> Result<(), SqlError> {
-    match member.checks_call.iter().find(|function| !subject.schema().is_declared_pure(function)) {
-        Some(function) => Err(SqlError::refused(
-            format!("a check of sharded table \"{}\" calls the user function {function}()", member.name),
-            "Make the function IMMUTABLE, or declare it in the sharding rules as pure.",
-        )),
-        None => Ok(()),
-    }
-}
-
 /// A unique key without the sharding key holds on each shard only.
 fn unique_keys(relation: &Relation, table: &ShardedTable, write: &Write<'_>) -> Result<(), SqlError> {
     let lacks_key = |columns: &&Vec<String>| !table.keys.iter().all(|key| columns.contains(key));
@@ -124,58 +97,15 @@ fn unique_keys(relation: &Relation, table: &ShardedTable, write: &Write<'_>) -> 
     Ok(())
 }
 
-/// The rule of a sharded table, or of one that it is a partition or child of.
-fn rule_of<'a>(subject: &Subject<'a>, relation: &Relation) -> Option<&'a ShardedTable> {
-    match subject.schema().meaning(relation.oid)? {
-        Meaning::Sharded(rule) => subject.schema().sharded(*rule),
-        Meaning::Reference | Meaning::Reaches(_) | Meaning::Single(_) => None,
+/// What the write does to rows of its target, as foreign keys see it.
+fn changes(write: &Write<'_>) -> Vec<Change> {
+    let sets = || write.sets.iter().map(|set| (*set).clone()).collect();
+    match (write.is_insert, write.is_delete) {
+        (true, _) if write.sets.is_empty() => vec![Change::Insert],
+        (true, _) => vec![Change::Insert, Change::Update(sets())],
+        (false, true) => vec![Change::Delete],
+        (false, false) => vec![Change::Update(sets())],
     }
-}
-
-/// A foreign key must connect rows of one key, or point to a reference table.
-fn foreign_keys(subject: &Subject<'_>, used: ShardedUse<'_>, write: &Write<'_>) -> Result<(), SqlError> {
-    let schema = subject.schema();
-    let (relation, table) = (used.relation, used.table);
-    let is_colocated = |from: &Relation, to: &Relation, columns: &[(String, String)]| {
-        let (Some(from), Some(to)) = (rule_of(subject, from), rule_of(subject, to)) else { return false };
-        let mut keys = from.keys.iter().zip(&to.keys);
-        from.group == to.group
-            && keys.all(|(mine, theirs)| columns.iter().any(|(a, b)| a == mine && b == theirs))
-    };
-    let refused = |other: &Relation| {
-        Err(SqlError::refused(
-            format!(
-                "a foreign key between sharded table \"{}\" and \"{}\" does not connect equal sharding keys of one colocation group, so no shard can check it",
-                table.table, other.name
-            ),
-            "Drop the foreign key, or let it contain the sharding key on both sides.",
-        ))
-    };
-    // An UPDATE checks only the foreign keys whose columns it sets.
-    let is_set = |column: &String| write.is_insert || write.is_delete || write.sets.contains(&column);
-    if !write.is_delete {
-        for key in relation.foreign_keys.iter().filter(|key| key.columns.iter().any(|(mine, _)| is_set(mine)))
-        {
-            let Some(other) = schema.catalog().relation_by_oid(key.references) else { continue };
-            let is_reference = schema.meaning(other.oid) == Some(&Meaning::Reference);
-            if !is_reference && !is_colocated(relation, other, &key.columns) {
-                return refused(other);
-            }
-        }
-    }
-    if write.is_insert && write.sets.is_empty() {
-        return Ok(());
-    }
-    for other in schema.catalog().relations() {
-        let to_this = other.foreign_keys.iter().filter(|key| key.references == relation.oid);
-        for key in to_this.filter(|key| key.columns.iter().any(|(_, theirs)| is_set(theirs))) {
-            if !is_colocated(other, relation, &key.columns) {
-                return refused(other);
-            }
-            triggers(subject, other, other)?;
-        }
-    }
-    Ok(())
 }
 
 /// A column that a sequence would fill must be given: each shard has a sequence of its own.

@@ -11,7 +11,7 @@ use super::super::client::{Client, End};
 use super::block::torn_snapshot;
 use crate::datum::order::Style;
 use crate::error::SqlError;
-use crate::ids::ShardId;
+use crate::ids::{ShardId, ShardSet};
 use crate::merge::{Limits, Merge, Setup};
 use crate::plan::Scatter;
 use crate::protocol::{TransactionStatus, frontend, write};
@@ -25,22 +25,11 @@ pub(super) enum Describe {
     No,
 }
 
-/// A statement of several shards, with the numbers of one execution.
-#[derive(Clone, Debug)]
-pub(super) struct Spread {
-    /// What to send and how to merge.
-    pub(super) scatter: Scatter,
-    /// The shards, in rising order.
-    pub(super) shards: Vec<ShardId>,
-    /// The numbers of LIMIT and OFFSET.
-    pub(super) limits: Limits,
-}
-
 /// What the client asked for.
 #[derive(Clone, Debug)]
 pub(super) enum Ask {
     /// The text of a simple query.
-    Query(Vec<u8>),
+    Query(Box<[u8]>),
     /// A prepared statement, bound to values.
     Bound {
         /// Its text.
@@ -50,6 +39,17 @@ pub(super) enum Ask {
         /// The Bind message's body behind its names.
         bind: Vec<u8>,
     },
+}
+
+/// A statement for several shards, with the values of one execution.
+#[derive(Clone, Debug)]
+pub(super) struct Scattered {
+    /// The plan.
+    pub(super) scatter: Scatter,
+    /// Which.
+    pub(super) shards: ShardSet,
+    /// The numbers of LIMIT and OFFSET.
+    pub(super) limits: Limits,
 }
 
 /// Whether the client was told the error already.
@@ -64,11 +64,11 @@ impl Client {
     pub(super) async fn run_scatter(
         &mut self,
         ask: &Ask,
-        spread: &Spread,
+        scattered: &Scattered,
         is_last: bool,
         describe: Describe,
     ) -> Result<(), End> {
-        let outcome = self.scatter(ask, spread, describe).await?;
+        let outcome = self.scatter(ask, scattered, describe).await?;
         self.finish_scatter(outcome, frontend::QUERY)?;
         if is_last {
             write::ready_for_query(&mut self.out, self.session.status());
@@ -96,21 +96,21 @@ impl Client {
     pub(super) async fn scatter(
         &mut self,
         ask: &Ask,
-        spread: &Spread,
+        scattered: &Scattered,
         describe: Describe,
     ) -> Result<Result<(), Told>, End> {
         self.began.get_or_insert_with(std::time::Instant::now);
-        let Spread { scatter, shards, limits } = spread;
-        let limits = *limits;
-        let scs = self.session.parameters().standard_conforming_strings();
+        let Scattered { scatter, shards, limits } = scattered;
+        let shards: Vec<ShardId> = shards.iter().collect();
         if shards.len() > 1 && self.has_one_snapshot_default() {
             return Ok(Err(Told::Not(torn_snapshot())));
         }
-        let outgoing = match messages::outgoing(ask, scatter, limits, scs) {
+        let scs = self.session.parameters().standard_conforming_strings();
+        let outgoing = match messages::outgoing(ask, scatter, *limits, scs) {
             Ok(outgoing) => outgoing,
             Err(error) => return Ok(Err(Told::Not(error))),
         };
-        for shard in shards {
+        for shard in &shards {
             if let Err(error) = self.use_shard(*shard).await? {
                 if self.session.status() != TransactionStatus::Idle {
                     self.session.set_status(TransactionStatus::Failed);
@@ -123,14 +123,14 @@ impl Client {
         let home = self.routed()?.home();
         let merge = Merge::new(Setup {
             plan: &scatter.merge,
-            limits,
+            limits: *limits,
             style: self.style()?,
             formats: &outgoing.formats,
             describes: describe == Describe::Yes,
             legs: shards.len(),
             home: shards.iter().position(|shard| *shard == home).unwrap_or(0),
         });
-        let mut run = Run::new(merge, self.take_legs(shards)?, outgoing);
+        let mut run = Run::new(merge, self.take_legs(&shards)?, outgoing);
         self.handle.attached_to_several(run.cancel_targets());
         let result = self.drive(&mut run).await;
         if self.handle.detached_from_several() {
@@ -184,7 +184,7 @@ impl Client {
 
     /// Outside a block the connections go back at once.
     fn note_scatter_done(&mut self) {
-        self.note_end_of_work(self.is_outside());
+        self.note_end_of_work(self.is_outside(), std::time::Instant::now());
         if self.is_outside() {
             self.release_all();
         }
