@@ -30,7 +30,7 @@ use expected::{Expected, Kind, OnError};
 use params::Parameters;
 use server_state::{Copy, ServerState};
 use settings::{Settings, Tracker};
-use statements::{Statement, StatementCache};
+use statements::{Repeated, Statement, StatementCache, Unnamed};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -88,7 +88,9 @@ pub struct Session {
     /// Those that end when the present transaction commits.
     pins_ending: Pins,
     names: Option<Box<Names>>,
-    unnamed: Option<Arc<Statement>>,
+    unnamed: Option<Unnamed>,
+    /// What the last Parse without a name made: the next one is most often the same.
+    repeated: Option<Repeated>,
     /// Without a server: an error was answered, and messages are ignored until Sync.
     skipping: bool,
     sequence_used: bool,
@@ -131,6 +133,7 @@ impl Session {
             pins_ending: Pins::default(),
             names: None,
             unnamed: None,
+            repeated: None,
             skipping: false,
             sequence_used: false,
             schema_changed: false,

@@ -539,8 +539,8 @@ impl Client {
         if let Err(error) = self.use_shard(shard).await? {
             return self.refuse_batch(frames, error).await;
         }
-        for (_, frame) in frames {
-            self.forward(frame.clone())?;
+        if let (Some((_, first)), Some((_, last))) = (frames.first(), frames.last()) {
+            self.forward_all(first.start..last.end)?;
         }
         self.forget_closed(frames);
         Ok(())

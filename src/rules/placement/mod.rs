@@ -15,6 +15,7 @@ pub use interval::{IntervalMap, Step};
 pub use list::ListMap;
 pub use range::{Edge, Range, RangeMap};
 
+use crate::datum::hash::hash_int8;
 use crate::datum::key::{self, KeyValue};
 use crate::ids::{ShardId, ShardSet};
 use std::ops::Bound;
@@ -49,6 +50,14 @@ impl Placement {
     /// row on any shard.
     #[inline]
     pub fn shard(&self, key: &[KeyValue<'_>]) -> Option<ShardId> {
+        // The common case first: most keys are one integer, and this is done for each statement.
+        if let (Placement::Hash(map), [KeyValue::Int8(value)]) = (self, key) {
+            return Some(map.shard(hash_int8(*value, 0)));
+        }
+        self.shard_of_any(key)
+    }
+
+    fn shard_of_any(&self, key: &[KeyValue<'_>]) -> Option<ShardId> {
         match self {
             Placement::Hash(map) => {
                 // A shard could not recompute the place: an infinite date has no day number.
