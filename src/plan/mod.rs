@@ -153,6 +153,9 @@ pub struct Scatter {
     pub edits: Vec<Edit>,
     /// How the answers are put together.
     pub merge: MergePlan,
+    /// Parameters that the edits repeat, so that their types must not depend on where they stand: the client
+    /// has to have declared them.
+    pub declared: Vec<usize>,
 }
 
 /// `EXPLAIN (howdah) ...`.
