@@ -76,7 +76,7 @@ impl Placement {
     /// Under hash, all shards that hold buckets, also for `low` and `high` alike.
     pub fn between(&self, low: Bound<&KeyValue<'_>>, high: Bound<&KeyValue<'_>>) -> ShardSet {
         match self {
-            Placement::Hash(map) => map.all(),
+            Placement::Hash(map) => map.all().clone(),
             Placement::Range(map) => map.between(low, high),
             Placement::List(map) => map.between(low, high),
             Placement::Interval(map) => map.between(low, high),
@@ -91,5 +91,6 @@ impl Placement {
             Placement::List(map) => map.all(),
             Placement::Interval(map) => map.all(),
         }
+        .clone()
     }
 }
