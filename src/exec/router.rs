@@ -100,7 +100,7 @@ impl Memo {
             literal.kind == LiteralKind::Int4
                 && sql.get(literal.start..literal.end).is_some_and(|text| text.iter().all(u8::is_ascii_digit))
         };
-        (is_whole && lifted.literals.iter().all(is_small)).then(|| Memo {
+        (is_whole && planned.warning.is_none() && lifted.literals.iter().all(is_small)).then(|| Memo {
             planned,
             scanned,
             sql: sql.to_vec(),
