@@ -178,6 +178,11 @@ impl Merge {
         self.legs.get(leg).and_then(|leg| leg.inbox.unread().get(taken..)).unwrap_or_default()
     }
 
+    /// The body of an ErrorResponse that some leg sent behind rows whose turn has not come.
+    pub fn error_ahead(&self) -> Option<&[u8]> {
+        self.legs.iter().find_map(|leg| leg.inbox.find(backend::ERROR_RESPONSE))
+    }
+
     /// A leg owes nothing more.
     pub fn close(&mut self, leg: usize) {
         if let Some(leg) = self.legs.get_mut(leg) {

@@ -5,7 +5,7 @@ use super::super::client::{Client, End};
 use super::super::relay::with_scratch;
 use super::block::{Block, Command};
 use super::local::{explain_description, explain_rows};
-use super::scatter::{Ask, Describe, Scattered};
+use super::scatter::{Ask, Describe, Spread};
 use super::several_without_sync;
 use super::simple::{Aimed, Target, names_change, target_of};
 use crate::error::SqlError;
@@ -55,7 +55,7 @@ pub(super) struct Needs {
     pub(super) shard: Option<ShardId>,
     /// The shard that describes a statement, where nothing else says.
     describes: Option<ShardId>,
-    pub(super) scatter: Option<Scattered>,
+    pub(super) scatter: Option<Spread>,
     pub(super) explain: Option<Vec<String>>,
     binds: usize,
     executes: usize,
@@ -724,7 +724,7 @@ impl Client {
     pub(super) async fn scatter_bound(
         &mut self,
         bound: &Ask,
-        scatter: &Scattered,
+        scatter: &Spread,
         wants: Describe,
     ) -> Result<bool, End> {
         let outcome = self.scatter(bound, scatter, wants).await?;

@@ -3,7 +3,7 @@
 use super::super::client::{Client, End};
 use super::super::relay::{Event, with_scratch};
 use super::block::{Command, command};
-use super::scatter::{Ask, Describe, Scattered};
+use super::scatter::{Ask, Describe, Spread};
 use super::several_without_sync;
 use crate::error::SqlError;
 use crate::exec::{Literals, Memo, Spanned};
@@ -29,7 +29,7 @@ pub(super) enum Target {
     /// This shard.
     Shard(ShardId),
     /// Several.
-    Scatter(Scattered),
+    Scatter(Spread),
     /// Howdah answers.
     Explain(Vec<String>),
 }
@@ -374,7 +374,7 @@ pub(super) fn target_of<V: Values>(planned: &Planned, values: &V, rules: &Rules)
     Ok(match bind(planned, rules, values)? {
         Bound::Single(shard) => Target::Shard(shard),
         Bound::Scatter { scatter, shards, limits } => {
-            Target::Scatter(Scattered { scatter: scatter.clone(), shards, limits })
+            Target::Scatter(Spread { scatter: scatter.clone(), shards: shards.iter().collect(), limits })
         }
         Bound::Explain(explained) => {
             let inner = bind(&explained.inner, rules, values);
