@@ -62,18 +62,6 @@ pub(crate) fn read_rules(
     rules.ok_or_else(|| diagnostics.into_sorted())
 }
 
-/// Refuses kinds of rules that statements cannot be planned by yet: passing them over would give wrong answers.
-fn planned(rules: &Rules) -> Result<(), String> {
-    let is_away = |rule: &crate::rules::SchemaRule| rule.shard != rules.home();
-    match (rules.references(), rules.schemas().iter().find(|rule| is_away(rule))) {
-        ([table, ..], _) => {
-            Err(format!("reference table `{}.{}`: not planned yet", table.schema, table.table))
-        }
-        ([], Some(rule)) => Err(format!("schema `{}` on another shard: not planned yet", rule.schema)),
-        ([], None) => Ok(()),
-    }
-}
-
 /// Gives the directory its clusters and users.
 pub(super) fn configure(directory: &Directory, config: &Config) -> Result<(), String> {
     let mut clusters = Vec::new();
@@ -88,7 +76,6 @@ pub(super) fn configure(directory: &Directory, config: &Config) -> Result<(), St
 fn cluster_settings(config: &Config, cluster: &Cluster) -> Result<ClusterSettings, String> {
     let rules = rules(cluster)
         .map_err(|found| found.iter().map(Diagnostic::one_line).collect::<Vec<_>>().join("\n"))?;
-    planned(&rules)?;
     let mut shards = Vec::new();
     for shard in &cluster.shards {
         shards.push(ShardSettings {
