@@ -59,6 +59,9 @@ pub(super) enum Told {
     Not(SqlError),
 }
 
+/// How long shards have to end a statement before they are asked again.
+const CANCEL_AGAIN: std::time::Duration = std::time::Duration::from_millis(250);
+
 impl Client {
     /// Runs a simple Query on several shards. `is_last`: ReadyForQuery is told at the end.
     pub(super) async fn run_scatter(
@@ -151,7 +154,15 @@ impl Client {
     /// Moves bytes until every shard has answered.
     async fn drive(&mut self, run: &mut Run) -> Result<Result<(), Told>, End> {
         loop {
-            let end = match poll_fn(|cx| self.poll_run(run, cx)).await {
+            let is_cancelled = run.is_cancelled();
+            let moving = poll_fn(|cx| self.poll_run(run, cx));
+            let turn = if is_cancelled {
+                // A server that had not begun its statement yet took no notice of the request.
+                tokio::time::timeout(CANCEL_AGAIN, moving).await.unwrap_or(Turn::Failed)
+            } else {
+                moving.await
+            };
+            let end = match turn {
                 Turn::Done => return Ok(run.tell(&mut self.out)),
                 Turn::Failed => {
                     // What the others still do is for nobody.

@@ -79,6 +79,11 @@ impl Run {
         self.legs.iter_mut().filter_map(target).collect()
     }
 
+    /// Whether the legs were asked to end what they do.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.is_cancelled
+    }
+
     /// Ends what the legs still do, and waits until their servers know it.
     pub(super) async fn cancel(&mut self) {
         self.is_cancelled = true;
