@@ -90,7 +90,8 @@ impl Case {
 
     /// Whether ORDER BY gives the rows their order.
     pub fn is_ordered(&self) -> bool {
-        self.sql.contains("order by")
+        // That of a window or subquery stands before a closing parenthesis.
+        self.sql.rsplit(')').next().is_some_and(|tail| tail.contains("order by"))
     }
 
     /// The ways it is asked in; `number` varies the one of a statement that writes.
