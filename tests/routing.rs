@@ -144,7 +144,7 @@ sharded = [
 ]
 reference = [ { table = "countries" } ]
 single = [ { table = "audit", shard = "LAST" } ]
-schema = [ { name = "tenant_a", shard = "LAST" } ]
+schema = [ { name = "tenant_a", shard = "s0" } ]
 "#;
 
 fn rules(shards: usize) -> String {

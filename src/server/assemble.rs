@@ -62,6 +62,14 @@ pub(crate) fn read_rules(
     rules.ok_or_else(|| diagnostics.into_sorted())
 }
 
+/// Refuses kinds of rules that statements cannot be planned by yet: passing them over would give wrong answers.
+fn planned(rules: &Rules) -> Result<(), String> {
+    match rules.schemas().iter().find(|rule| rule.shard != rules.home()) {
+        Some(rule) => Err(format!("schema `{}` on another shard: not planned yet", rule.schema)),
+        None => Ok(()),
+    }
+}
+
 /// Gives the directory its clusters and users.
 pub(super) fn configure(directory: &Directory, config: &Config) -> Result<(), String> {
     let mut clusters = Vec::new();
@@ -76,6 +84,7 @@ pub(super) fn configure(directory: &Directory, config: &Config) -> Result<(), St
 fn cluster_settings(config: &Config, cluster: &Cluster) -> Result<ClusterSettings, String> {
     let rules = rules(cluster)
         .map_err(|found| found.iter().map(Diagnostic::one_line).collect::<Vec<_>>().join("\n"))?;
+    planned(&rules)?;
     let mut shards = Vec::new();
     for shard in &cluster.shards {
         shards.push(ShardSettings {

@@ -5,3 +5,8 @@ insert into other.users values (3, 'the other');
 create table "select" (id int);
 insert into "select" values (1);
 create sequence ticket;
+create schema tenant_a;
+create table tenant_a.items (id int primary key, name text);
+create table tenant_a.notes (item int, body text);
+insert into tenant_a.items values (1, 'a'), (2, 'b');
+insert into tenant_a.notes values (1, 'x'), (1, 'y');
