@@ -106,7 +106,9 @@ fn text(output: &Output) -> String {
 fn the_printed_psql_line_and_statements_work_and_ctrl_c_leaves_nothing() {
     let mut demo = Demo::start(&[]);
     let selects = demo.printed("SELECT ");
-    let [by_key, join, scatter, count, single, refused] = selects[..] else { panic!("{selects:?}") };
+    let [by_key, join, scatter, sorted, count, groups, products, month, single, refused] = selects[..] else {
+        panic!("{selects:?}")
+    };
 
     assert!(text(&demo.psql(by_key)).contains("(1 row)"));
     assert!(!text(&demo.psql(join)).contains("(0 rows)"));
@@ -114,10 +116,14 @@ fn the_printed_psql_line_and_statements_work_and_ctrl_c_leaves_nothing() {
     let on_shards: usize = demo.printed("psql ").iter().skip(2).map(|line| rows_through(line, scatter)).sum();
     assert_eq!(rows_through(demo.printed("psql ")[0], scatter), on_shards);
     assert!(on_shards > 0);
+    assert!(text(&demo.psql(sorted)).contains("(5 rows)"));
     let counted = text(&demo.psql(count));
     let rows: u64 = counted.lines().nth(2).unwrap().split('|').next().unwrap().trim().parse().unwrap();
     assert!((30_000..45_000).contains(&rows), "{counted}");
-    assert!(text(&demo.psql(single)).contains("(5 rows)"));
+    assert!(text(&demo.psql(groups)).contains("(4 rows)"));
+    assert!(text(&demo.psql(products)).contains("Table"));
+    assert!(text(&demo.psql(month)).contains("(1 row)"));
+    assert!(text(&demo.psql(single)).contains("(3 rows)"));
     let plan = text(&demo.psql(demo.printed("EXPLAIN ")[0]));
     assert!(plan.to_lowercase().contains("shard"), "{plan}");
     assert!(text(&demo.psql(demo.printed("UPDATE ")[0])).contains("UPDATE 1"));

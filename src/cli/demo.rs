@@ -64,6 +64,8 @@ enum Error {
     Postgres(#[from] tokio_postgres::Error),
     #[error("cannot load the shop: a shard's loader panicked")]
     LoadPanicked,
+    #[error("cannot load the shop: its sharding rules are not valid")]
+    Rules,
     #[error("Howdah failed: {0}")]
     Front(String),
 }
@@ -207,7 +209,7 @@ async fn start_servers(place: &Place, state: &State, progress: &mut Progress) ->
 }
 
 async fn load(servers: &[Server], state: &State, progress: &mut Progress) -> Result<(), Error> {
-    progress.begin("loading the shop", shop::rows());
+    progress.begin("loading the shop", shop::rows(servers.len() as u64));
     let roles = Roles {
         user: USER,
         user_password: USER_PASSWORD,

@@ -56,7 +56,7 @@ fn config(rules: &Path, settings: &Settings<'_>) -> String {
 }
 
 /// The shop's sharding rules, which are also the repository's example.
-const RULES: &str = include_str!("../../../sharding-rules/shop.toml");
+pub(super) const RULES: &str = include_str!("../../../sharding-rules/shop.toml");
 
 /// A Howdah that runs on a thread of this process.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ pub(super) struct Example {
 }
 
 /// The statements that are printed; each works as printed, but for the last, which is refused.
-pub(super) const EXAMPLES: [Example; 8] = [
+pub(super) const EXAMPLES: [Example; 12] = [
     Example {
         shows: "one customer: the key names the shard, and only that one works",
         sql: "SELECT name, city, joined FROM customers WHERE id = 42;",
@@ -18,29 +18,45 @@ pub(super) const EXAMPLES: [Example; 8] = [
     Example {
         shows: "tables sharded by the same key join on its shard, with all that SQL offers",
         sql: "SELECT o.id, o.placed::date, sum(l.quantity * l.price) AS total FROM orders o \
-              JOIN order_lines l ON l.order_id = o.id WHERE o.customer_id = 42 AND l.customer_id = 42 \
-              GROUP BY o.id, o.placed ORDER BY o.placed;",
+              JOIN order_lines l ON l.customer_id = o.customer_id AND l.order_id = o.id \
+              WHERE o.customer_id = 42 GROUP BY o.id, o.placed ORDER BY o.placed;",
     },
     Example {
-        shows: "no key: every shard is asked, and the rows come back as one",
-        sql: "SELECT id, name, joined FROM customers WHERE country = 'Iceland';",
+        shows: "no key: every shard is asked, and the rows come back as one; countries are on every shard",
+        sql: "SELECT c.id, c.name, k.name AS country FROM customers c JOIN countries k ON k.code = c.country \
+              WHERE c.country = 'IS';",
+    },
+    Example {
+        shows: "joins on the key run on all shards side by side; their sorted rows are merged",
+        sql: "SELECT c.name, o.placed, o.status FROM customers c JOIN orders o ON o.customer_id = c.id \
+              ORDER BY o.placed DESC LIMIT 5;",
     },
     Example {
         shows: "aggregates are combined from every shard's part",
-        sql: "SELECT count(*), sum(quantity), min(price), max(price) FROM order_lines;",
+        sql: "SELECT count(*), sum(quantity), min(price), max(price), avg(price) FROM order_lines;",
+    },
+    Example { shows: "so are groups", sql: "SELECT status, count(*) FROM orders GROUP BY status;" },
+    Example {
+        shows: "products lie by a key of their own",
+        sql: "SELECT name, price FROM products ORDER BY price DESC LIMIT 3;",
+    },
+    Example {
+        shows: "old orders lie by month: a month is on one shard",
+        sql: "SELECT count(*), sum(total) FROM order_archive WHERE placed >= '2019-12-01' AND placed < '2020-01-01';",
     },
     Example {
         shows: "the plan of a statement, and why it is so",
-        sql: "EXPLAIN (howdah) SELECT name FROM customers WHERE id = 42;",
+        sql: "EXPLAIN (howdah) SELECT country, count(*) FROM customers GROUP BY country;",
     },
     Example { shows: "writes go by the key, too", sql: "UPDATE customers SET city = 'Oslo' WHERE id = 42;" },
     Example {
         shows: "a table without a sharding rule lies whole on the first shard",
-        sql: "SELECT category, count(*), max(price) FROM products GROUP BY category ORDER BY category;",
+        sql: "SELECT code, percent FROM coupons ORDER BY code;",
     },
     Example {
         shows: "what cannot be answered exactly yet is refused, and says what to do",
-        sql: "SELECT country, count(*) FROM customers GROUP BY country;",
+        sql: "SELECT p.name, sum(l.quantity) FROM products p JOIN order_lines l ON l.product_id = p.id \
+              GROUP BY p.name;",
     },
 ];
 

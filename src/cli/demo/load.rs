@@ -3,9 +3,10 @@
 use super::Error;
 use super::progress::Counter;
 use super::shop::{self, Table};
-use crate::datum::hash::hash_int8;
+use crate::datum::key::KeyValue;
+use crate::diagnostic::{Diagnostics, SourceText};
 use crate::ids::ShardId;
-use crate::rules::BucketMap;
+use crate::rules::{self, Rules};
 use crate::throwaway::Server;
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -14,8 +15,8 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, Config, NoTls};
 
-/// Buckets of the demo's colocation group: the default of the rules.
-const BUCKETS: u32 = 4096;
+/// Seconds from 1970-01-01 to 2000-01-01, from which Postgres counts.
+const POSTGRES_EPOCH: u64 = 946_684_800;
 /// How much is handed to a COPY at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -38,14 +39,14 @@ pub(super) async fn load(
     counter: Counter,
 ) -> Result<Vec<u64>, Error> {
     let shards = u16::try_from(servers.len()).unwrap_or(u16::MAX);
-    let map = Arc::new(BucketMap::default_map(BUCKETS, shards));
+    let rules = Arc::new(shop_rules(shards).ok_or(Error::Rules)?);
     let mut loads = JoinSet::new();
     for (shard, server) in (0..shards).map(ShardId).zip(servers) {
         let (first, own) = (server.config("postgres"), server.config(database));
-        let (roles, map, counter) = (roles.clone(), Arc::clone(&map), counter.clone());
+        let (roles, rules, counter) = (roles.clone(), Arc::clone(&rules), counter.clone());
         loads.spawn(async move {
             create_database(&first, database, &roles).await?;
-            let rows = load_shard(&own, &roles, (shard, &map), &counter).await?;
+            let rows = load_shard(&own, &roles, (shard, &rules), &counter).await?;
             Ok::<_, Error>((shard, rows))
         });
     }
@@ -76,7 +77,7 @@ async fn create_database(config: &Config, database: &str, roles: &Roles) -> Resu
 async fn load_shard(
     config: &Config,
     roles: &Roles,
-    (shard, map): (ShardId, &BucketMap),
+    (shard, rules): (ShardId, &Rules),
     counter: &Counter,
 ) -> Result<u64, Error> {
     let client = connect(config).await?;
@@ -87,24 +88,45 @@ async fn load_shard(
             "GRANT SELECT ON pg_catalog.pg_authid TO {maintenance}; BEGIN; SET LOCAL ROLE {user}"
         ))
         .await?;
-    client.batch_execute(shop::SHARDED_SCHEMA).await?;
-    let mut rows = 0;
+    client.batch_execute(shop::SCHEMA).await?;
+    let is_here = |table: &str, key: u64| shard_of(rules, table, key) == Some(shard);
+    let mut rows = copy(&client, "countries", std::iter::once(shop::append_countries), counter).await?;
     for table in Table::ALL {
-        let customers = (1..=shop::CUSTOMERS).filter(|&id| shard_of(id, map) == shard);
+        // Orders and their lines lie with their customer.
+        let customers = (1..=shop::CUSTOMERS).filter(|&id| is_here("customers", id));
         let parts = customers.map(|id| move |text: &mut String| shop::append_rows(table, id, text));
         rows += copy(&client, table.name(), parts, counter).await?;
     }
+    let products = (1..=shop::PRODUCTS).filter(|&id| is_here("products", id));
+    let parts = products.map(|id| move |text: &mut String| shop::append_product(id, text));
+    rows += copy(&client, "products", parts, counter).await?;
+    let archived = (1..=shop::ARCHIVED).filter(|&id| is_here("order_archive", shop::archived_at(id)));
+    let parts = archived.map(|id| move |text: &mut String| shop::append_archived(id, text));
+    rows += copy(&client, "order_archive", parts, counter).await?;
     if shard == ShardId(0) {
         client.batch_execute(shop::HOME_SCHEMA).await?;
-        rows += copy(&client, "products", std::iter::once(shop::append_products), counter).await?;
+        counter.advance(shop::COUPONS);
+        rows += shop::COUPONS;
     }
     client.batch_execute("COMMIT; ANALYZE").await?;
     Ok(rows)
 }
 
-/// Where the rules put a customer and everything that belongs to them.
-fn shard_of(customer: u64, map: &BucketMap) -> ShardId {
-    map.shard(hash_int8(customer.cast_signed(), 0))
+/// The shop's rules over so many shards.
+fn shop_rules(shards: u16) -> Option<Rules> {
+    let names = (0..shards).map(|shard| format!("shard-{shard}")).collect();
+    let source = SourceText::new("shop.toml", super::front::RULES);
+    rules::read(&[source], names, ShardId(0), &mut Diagnostics::new())
+}
+
+/// Where the rules put a row: by its number, or by its moment in seconds since 1970-01-01.
+fn shard_of(rules: &Rules, table: &str, key: u64) -> Option<ShardId> {
+    let rule = rules.sharded().iter().find(|rule| rule.table == table)?;
+    let key = match table {
+        "order_archive" => KeyValue::Timestamp((key - POSTGRES_EPOCH).cast_signed() * 1_000_000),
+        _ => KeyValue::Int8(key.cast_signed()),
+    };
+    rules.group(rule.group)?.placement.shard(&[key])
 }
 
 /// Streams rows into a table, and says how many.
@@ -142,22 +164,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shard_gets_a_fair_part_of_the_customers() {
-        let map = BucketMap::default_map(BUCKETS, 3);
-        let mut counts = [0_u64; 3];
-        for id in 1..=shop::CUSTOMERS {
-            counts[shard_of(id, &map).index()] += 1;
-        }
-        assert!(counts.iter().all(|count| (900..1100).contains(count)), "{counts:?}");
+    fn every_shard_gets_a_fair_part() {
+        let rules = shop_rules(3).unwrap();
+        let fair = |table: &str, keys: &mut dyn Iterator<Item = u64>| {
+            let mut counts = [0_u64; 3];
+            keys.for_each(|key| counts[shard_of(&rules, table, key).unwrap().index()] += 1);
+            let all: u64 = counts.iter().sum();
+            assert!(counts.iter().all(|count| (all / 4..all / 2).contains(count)), "{table}: {counts:?}");
+        };
+        fair("customers", &mut (1..=shop::CUSTOMERS));
+        fair("products", &mut (1..=shop::PRODUCTS));
+        fair("order_archive", &mut (1..=shop::ARCHIVED).map(shop::archived_at));
     }
 
     #[test]
-    fn customers_lie_where_postgres_computes_that_they_lie() {
+    fn rows_lie_where_postgres_computes_that_they_lie() {
         // SELECT id, (hashint8extended(id, 0) & 4095) * 3 / 4096 FROM unnest(ARRAY[1, 2, 42, 3000]) id
-        let map = BucketMap::default_map(BUCKETS, 3);
-        let placed: Vec<u16> = [1, 2, 42, 3000].iter().map(|&id| shard_of(id, &map).0).collect();
-        assert_eq!(placed, PLACED_BY_POSTGRES);
+        let rules = shop_rules(3).unwrap();
+        let placed = [1, 2, 42, 3000].map(|id| shard_of(&rules, "customers", id).unwrap().0);
+        assert_eq!(placed, [1, 2, 2, 0]);
     }
 
-    const PLACED_BY_POSTGRES: [u16; 4] = [1, 2, 2, 0];
+    #[test]
+    fn the_rules_hold_for_any_number_of_shards() {
+        assert!([1, 2, 5, 64].into_iter().all(|shards| shop_rules(shards).is_some()));
+    }
 }

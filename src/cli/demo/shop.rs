@@ -10,14 +10,31 @@ pub(super) const CUSTOMERS: u64 = 3000;
 /// Products, numbered from 1.
 pub(super) const PRODUCTS: u64 = 200;
 
-/// Tables that are sharded by customer: made on every shard, in this order.
-pub(super) const SHARDED_SCHEMA: &str = "
+/// Tables that lie on every shard: the reference table, and the sharded ones.
+pub(super) const SCHEMA: &str = "
+CREATE TABLE countries (
+    code text PRIMARY KEY,
+    name text NOT NULL
+);
+CREATE TABLE products (
+    id       bigint PRIMARY KEY,
+    name     text NOT NULL,
+    category text NOT NULL,
+    price    numeric(10,2) NOT NULL
+);
+CREATE TABLE order_archive (
+    placed      timestamp NOT NULL,
+    id          bigint NOT NULL,
+    customer_id bigint NOT NULL,
+    total       numeric(10,2) NOT NULL,
+    PRIMARY KEY (placed, id)
+);
 CREATE TABLE customers (
     id      bigint PRIMARY KEY,
     name    text NOT NULL,
     email   text NOT NULL,
     city    text NOT NULL,
-    country text NOT NULL,
+    country text NOT NULL REFERENCES countries,
     joined  date NOT NULL
 );
 CREATE TABLE orders (
@@ -39,15 +56,20 @@ CREATE TABLE order_lines (
 );
 ";
 
-/// The table that is not sharded: made on the home shard only.
+/// The table without a rule: made on the home shard only.
 pub(super) const HOME_SCHEMA: &str = "
-CREATE TABLE products (
-    id       bigint PRIMARY KEY,
-    name     text NOT NULL UNIQUE,
-    category text NOT NULL,
-    price    numeric(10,2) NOT NULL
+CREATE TABLE coupons (
+    code    text PRIMARY KEY,
+    percent integer NOT NULL CHECK (percent BETWEEN 1 AND 50),
+    until   date NOT NULL
 );
+INSERT INTO coupons VALUES ('SPRING', 10, '2026-05-31'), ('SUMMER', 15, '2026-08-31'), ('WELCOME', 5, '2027-12-31');
 ";
+/// Rows of that table.
+pub(super) const COUPONS: u64 = 3;
+
+/// Orders that are archived, numbered from 1.
+pub(super) const ARCHIVED: u64 = 3000;
 
 /// The tables that are sharded by customer, in the order in which their foreign keys allow loading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,22 +132,38 @@ const LAST_NAMES: [&str; 32] = [
 ];
 /// City and country; Reykjavík comes up once in a while only, so that a query for it has a short answer.
 const PLACES: [(&str, &str); 16] = [
-    ("Amsterdam", "Netherlands"),
-    ("Barcelona", "Spain"),
-    ("Berlin", "Germany"),
-    ("Copenhagen", "Denmark"),
-    ("Hamburg", "Germany"),
-    ("Istanbul", "Türkiye"),
-    ("Lagos", "Nigeria"),
-    ("Lisbon", "Portugal"),
-    ("Lyon", "France"),
-    ("Madrid", "Spain"),
-    ("Milan", "Italy"),
-    ("Osaka", "Japan"),
-    ("Paris", "France"),
-    ("Prague", "Czechia"),
-    ("São Paulo", "Brazil"),
-    ("Tokyo", "Japan"),
+    ("Amsterdam", "NL"),
+    ("Barcelona", "ES"),
+    ("Berlin", "DE"),
+    ("Copenhagen", "DK"),
+    ("Hamburg", "DE"),
+    ("Istanbul", "TR"),
+    ("Lagos", "NG"),
+    ("Lisbon", "PT"),
+    ("Lyon", "FR"),
+    ("Madrid", "ES"),
+    ("Milan", "IT"),
+    ("Osaka", "JP"),
+    ("Paris", "FR"),
+    ("Prague", "CZ"),
+    ("São Paulo", "BR"),
+    ("Tokyo", "JP"),
+];
+/// Every country's code and name.
+const COUNTRIES: [(&str, &str); 13] = [
+    ("BR", "Brazil"),
+    ("CZ", "Czechia"),
+    ("DE", "Germany"),
+    ("DK", "Denmark"),
+    ("ES", "Spain"),
+    ("FR", "France"),
+    ("IS", "Iceland"),
+    ("IT", "Italy"),
+    ("JP", "Japan"),
+    ("NG", "Nigeria"),
+    ("NL", "Netherlands"),
+    ("PT", "Portugal"),
+    ("TR", "Türkiye"),
 ];
 const MATERIALS: [&str; 10] =
     ["Ash", "Brass", "Canvas", "Ceramic", "Cork", "Glass", "Leather", "Linen", "Steel", "Wool"];
@@ -152,6 +190,8 @@ const THINGS: [(&str, &str, u64); 20] = [
     ("Vase", "home", 4_200),
     ("Wallet", "bags", 4_900),
 ];
+/// 2016-01-01, in days since 1970-01-01.
+const ARCHIVE_OPENED: u64 = 16_801;
 /// 2021-01-01 and 2026-06-30, in days since 1970-01-01.
 const OPENED: u64 = 18_628;
 const TODAY: u64 = 20_634;
@@ -208,7 +248,7 @@ fn append_customer(id: u64, joined: u64, numbers: &mut Numbers, out: &mut String
     let last = numbers.pick(&LAST_NAMES).copied().unwrap_or_default();
     let (mut city, mut country) = numbers.pick(&PLACES).copied().unwrap_or_default();
     if numbers.between(0, 300) == 0 {
-        (city, country) = ("Reykjavík", "Iceland");
+        (city, country) = ("Reykjavík", "IS");
     }
     let local: String = last.to_lowercase().chars().filter(char::is_ascii_alphabetic).collect();
     let date = date(joined);
@@ -239,10 +279,10 @@ fn append_lines(customer: u64, order: u64, lines: u64, out: &mut String) {
     }
 }
 
-/// How many rows the whole shop has.
-pub(super) fn rows() -> u64 {
+/// How many rows the whole shop has, over so many shards.
+pub(super) fn rows(shards: u64) -> u64 {
     let mut text = String::new();
-    let mut rows = append_products(&mut text);
+    let mut rows = PRODUCTS + ARCHIVED + COUPONS + shards * append_countries(&mut text);
     for table in Table::ALL {
         for customer in 1..=CUSTOMERS {
             text.clear();
@@ -252,13 +292,39 @@ pub(super) fn rows() -> u64 {
     rows
 }
 
-/// Appends all products in COPY's text format, and says how many.
-pub(super) fn append_products(out: &mut String) -> u64 {
-    for id in 1..=PRODUCTS {
-        let (material, thing, category, _) = product(id);
-        line(out, format_args!("{id}\t{material} {thing}\t{category}\t{}", price(id)));
+/// Appends all countries in COPY's text format, and says how many.
+pub(super) fn append_countries(out: &mut String) -> u64 {
+    for (code, name) in COUNTRIES {
+        line(out, format_args!("{code}\t{name}"));
     }
-    PRODUCTS
+    COUNTRIES.len() as u64
+}
+
+/// Appends a product in COPY's text format.
+pub(super) fn append_product(id: u64, out: &mut String) -> u64 {
+    let (material, thing, category, _) = product(id);
+    line(out, format_args!("{id}\t{material} {thing}\t{category}\t{}", price(id)));
+    1
+}
+
+/// When an archived order was placed, in seconds since 1970-01-01: from 2016 to 2020.
+pub(super) fn archived_at(id: u64) -> u64 {
+    Numbers(id.wrapping_mul(0x5_0005)).between(ARCHIVE_OPENED, OPENED) * SECONDS_PER_DAY
+        + id * 7919 % SECONDS_PER_DAY
+}
+
+/// Appends an archived order in COPY's text format.
+pub(super) fn append_archived(id: u64, out: &mut String) -> u64 {
+    let seconds = archived_at(id);
+    let (date, minutes, second) =
+        (date(seconds / SECONDS_PER_DAY), seconds % SECONDS_PER_DAY / 60, seconds % 60);
+    let (hour, minute) = (minutes / 60, minutes % 60);
+    let mut numbers = Numbers(id.wrapping_mul(0x3_0003));
+    let customer = numbers.between(1, CUSTOMERS + 1);
+    let cents = numbers.between(1_500, 90_000);
+    let total = format!("{}.{:02}", cents / 100, cents % 100);
+    line(out, format_args!("{date} {hour:02}:{minute:02}:{second:02}\t{id}\t{customer}\t{total}"));
+    1
 }
 
 /// Every pair of material and thing once.
@@ -343,23 +409,40 @@ mod tests {
     fn customer_42_has_orders_and_a_few_live_in_iceland() {
         let mut out = String::new();
         assert!(append_rows(Table::Orders, 42, &mut out) >= 2, "the demo's queries ask for customer 42");
-        let icelanders = rows(Table::Customers).iter().filter(|row| row.contains("Iceland")).count();
+        let icelanders = rows(Table::Customers).iter().filter(|row| row.contains("Reykjavík")).count();
         assert!((3..20).contains(&icelanders), "{icelanders}");
     }
 
     #[test]
     fn products_have_names_of_their_own_and_a_price() {
         let mut out = String::new();
-        assert_eq!(append_products(&mut out), PRODUCTS);
+        (1..=PRODUCTS).for_each(|id| assert_eq!(append_product(id, &mut out), 1));
         let names: BTreeSet<&str> = out.lines().map(|row| row.split('\t').nth(1).unwrap()).collect();
         assert_eq!(names.len() as u64, PRODUCTS);
         assert!(out.lines().all(|row| !row.ends_with("\t0.00")));
     }
 
     #[test]
+    fn every_customer_lives_in_a_country_of_the_list() {
+        let codes: BTreeSet<&str> = COUNTRIES.iter().map(|(code, _)| *code).collect();
+        for row in rows(Table::Customers) {
+            assert!(codes.contains(row.split('\t').nth(4).unwrap()), "{row}");
+        }
+    }
+
+    #[test]
+    fn the_archive_ends_where_the_shop_begins() {
+        let mut out = String::new();
+        (1..=ARCHIVED).for_each(|id| assert_eq!(append_archived(id, &mut out), 1));
+        let days: BTreeSet<&str> = out.lines().map(|row| row.split(' ').next().unwrap()).collect();
+        assert!(*days.first().unwrap() >= "2016-01-01" && *days.last().unwrap() <= "2020-12-31");
+    }
+
+    #[test]
     fn days_are_dates() {
         assert_eq!(date(0), "1970-01-01");
         assert_eq!(date(OPENED), "2021-01-01");
+        assert_eq!(date(ARCHIVE_OPENED), "2016-01-01");
         assert_eq!(date(TODAY), "2026-06-30");
         assert_eq!(date(19_782), "2024-02-29");
         assert_eq!(date(19_722), "2023-12-31");
