@@ -130,6 +130,10 @@ key = \"id\"
 group = \"customers\"
 [[reference]]
 table = \"settings_2\"
+[[reference]]
+table = \"big_orders\"
+[[single]]
+table = \"orders_2\"
 "
     )
     .replace(
@@ -140,6 +144,8 @@ table = \"settings_2\"
     let expected = [
         "warning shop: sharded table \"public.nowhere\" is on no shard",
         "warning shop: reference table \"public.settings_2\" is on no shard",
+        "error shop/s0: \"public.big_orders\" has a rule as a reference table, but is no table",
+        "error shop/s0: \"public.orders_2\" has a rule, but is a part of \"public.orders\", which has one too",
         "error shop/s0: sharded table \"public.shops\" has no column \"regio\", its sharding key",
         "error shop/s0: the sharding key \"customer_id\" of \"public.mismatched\" is not of a type that group \"customers\" places by int8",
         "error shop/s0: the sharding key \"region\" of \"public.blind\" has the nondeterministic collation \"blind\"",
