@@ -32,6 +32,7 @@ mod limit;
 mod locate;
 mod mention;
 mod params;
+mod path;
 mod physical;
 mod planner;
 mod prune;

@@ -6,7 +6,7 @@ use super::prune::Prune;
 use super::schema::Schema;
 use super::tables::{self, Uses};
 use super::{
-    Context, Declined, Explain, Planned, Route, Rung, Scatter, Several, Sharded, explain, hint, physical,
+    Context, Declined, Explain, Planned, Route, Rung, Scatter, Several, Sharded, explain, hint, path, physical,
     push, utility, verify, write,
 };
 use crate::error::SqlError;
@@ -105,6 +105,11 @@ fn plan_route(subject: &Subject<'_>) -> Planned {
     if let Some(error) = is_spread.then(|| utility::refusal(subject)).flatten() {
         return refused(error);
     }
+    match path::shard(subject) {
+        Ok(None) => {}
+        Ok(Some(shard)) => return only(Route::Home(shard)),
+        Err(error) => return refused(error),
+    }
     if subject.mentions.notable.is_empty() && subject.mentions.declared.is_empty() {
         return match utility::shard_of_new(subject) {
             Ok(shard) => only(Route::Home(shard)),
@@ -119,6 +124,7 @@ fn plan_route(subject: &Subject<'_>) -> Planned {
         standard_conforming_strings: scs,
     };
     let planned = match query::read(subject.sql, from, &subject.template.literals, &names) {
+        Ok(Some(statement)) if path::names_unseen(subject, &statement) => unread(subject, None),
         Ok(Some(statement)) => match plan_read(subject, &statement) {
             Ok(planned) => planned,
             Err(error) => refused(error),

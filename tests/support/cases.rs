@@ -90,7 +90,8 @@ impl Case {
 
     /// Whether ORDER BY gives the rows their order.
     pub fn is_ordered(&self) -> bool {
-        self.sql.contains("order by")
+        let depth = |before: &str| before.matches('(').count() as i64 - before.matches(')').count() as i64;
+        self.sql.match_indices("order by").any(|(at, _)| depth(&self.sql[..at]) == 0)
     }
 
     /// The ways it is asked in; `number` varies the one of a statement that writes.
