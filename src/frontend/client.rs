@@ -13,7 +13,7 @@ use crate::protocol::frame::{self, HEADER_LEN};
 use crate::protocol::{TransactionStatus, frontend, read, write};
 use crate::session::expected::{Expected, Kind};
 use crate::session::server_state::Copy;
-use crate::session::{Session, Tools, query_text};
+use crate::session::{Session, Step, Tools, query_text};
 use crate::sql::Kind as SqlKind;
 use crate::sql::redacted::redacted;
 use crate::sql::scan::scan;
@@ -38,6 +38,20 @@ const OWED_MAX: usize = 16 * 1024;
 
 /// How often a connection is asked for, where the pool was replaced or the connection does not suit.
 const ATTACH_ATTEMPTS: usize = 1000;
+
+/// Asks the server to send what it has answered.
+const FLUSH: &[u8] = &[frontend::FLUSH, 0, 0, 0, 4];
+
+/// Why input waits that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// It does not.
+    No,
+    /// The server has enough to do.
+    Congested,
+    /// What the next message means depends on what the server has yet to answer.
+    Unsettled,
+}
 
 /// Why a client's loop ended.
 #[derive(Debug)]
@@ -81,8 +95,8 @@ pub(super) struct Client {
     pub(super) routed: Option<Box<Routed>>,
     /// The client said goodbye: what it asked for before is still answered.
     pub(super) is_leaving: bool,
-    /// Input waits until the server has taken, or answered, what it was sent.
-    pub(super) is_held: bool,
+    /// Why input waits.
+    pub(super) held: Held,
     /// The open block was lost with its server while nothing was asked: the next statement is told so.
     pub(super) untold: Option<Box<SqlError>>,
     /// CopyData's bytes that are to be passed on without waiting for the whole message.
@@ -310,7 +324,7 @@ impl Client {
             }
             let Some((tag, frame)) = self.next_frame()? else { break };
             if self.is_congested() {
-                self.hold();
+                self.hold(Held::Congested);
                 break;
             }
             match tag {
@@ -335,7 +349,10 @@ impl Client {
                         self.consumed = frame.end;
                         continue;
                     }
-                    self.forward(frame.clone())?;
+                    if self.forward(frame.clone())? == Step::Held {
+                        self.hold(Held::Unsettled);
+                        break;
+                    }
                 }
             }
             self.consumed = frame.end;
@@ -379,14 +396,43 @@ impl Client {
     }
 
     /// Input waits. What the server owes is asked for, lest it keep it until a Sync that waits too.
-    fn hold(&mut self) {
-        let was_held = std::mem::replace(&mut self.is_held, true);
+    fn hold(&mut self, held: Held) {
+        self.held = held;
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection())
-            && !was_held
             && connection.state.unsynced
+            && !connection.out.ends_with(FLUSH)
         {
-            write::message(&mut connection.out, frontend::FLUSH, |_| ());
+            connection.out.extend_from_slice(FLUSH);
         }
+    }
+
+    /// Whether input may go on that was held.
+    pub(super) fn may_go_on(&mut self) -> bool {
+        match self.held {
+            Held::No => false,
+            Held::Congested => !self.is_congested(),
+            Held::Unsettled => self.lease.as_mut().and_then(|lease| lease.connection()).is_none_or(
+                |ServerConnection { state, .. }| {
+                    state.expected.is_empty() || state.skipping || state.copy == Copy::In
+                },
+            ),
+        }
+    }
+
+    /// As [`Self::forward`], and waits where the message has to.
+    pub(super) async fn forward_in_turn(&mut self, frame: Range<usize>) -> Result<(), End> {
+        while self.forward(frame.clone())? == Step::Held {
+            self.hold(Held::Unsettled);
+            while !self.may_go_on() {
+                match self.event_or_kill(None).await? {
+                    Event::Input | Event::Settled => {}
+                    Event::ClientGone => return Err(End::Gone),
+                    Event::ServerGone { in_message, reason } => self.server_gone(in_message, reason)?,
+                }
+            }
+            self.held = Held::No;
+        }
+        Ok(())
     }
 
     /// Passes on what is there of a CopyData message, before it is whole; whether anything was done.
@@ -416,7 +462,7 @@ impl Client {
             return false;
         }
         if connection.unsent() > UNSENT_MAX {
-            self.is_held = true;
+            self.held = Held::Congested;
             return false;
         }
         connection.out.extend_from_slice(rest.get(..part).unwrap_or_default());
@@ -473,9 +519,11 @@ impl Client {
     }
 
     /// Hands a message to the session, for the server.
-    pub(super) fn forward(&mut self, frame: Range<usize>) -> Result<(), SqlError> {
+    pub(super) fn forward(&mut self, frame: Range<usize>) -> Result<Step, SqlError> {
         let Client { input, session, service, database, lease, out, .. } = self;
-        let Some(connection) = lease.as_mut().and_then(|lease| lease.connection()) else { return Ok(()) };
+        let Some(connection) = lease.as_mut().and_then(|lease| lease.connection()) else {
+            return Ok(Step::Taken);
+        };
         let bytes = input.get(frame).unwrap_or_default();
         let hidden = database.hidden();
         let mut to_server = std::mem::take(&mut connection.out);
@@ -674,7 +722,7 @@ impl Client {
         // A Query drops the unnamed statement there.
         connection.state.unnamed = 0;
         connection.state.own_error = None;
-        connection.state.expected.push_back(Expected::own(Kind::Query));
+        connection.state.expected.push(Expected::own(Kind::Query));
         write::query(&mut connection.out, sql);
         loop {
             match poll_fn(|cx| self.poll_relay(cx)).await {

@@ -3,7 +3,7 @@
 //! Rows go from socket to socket without being copied or decoded: only the messages that the session
 //! has to know of are looked at. Where the client reads slowly, the server is not read.
 
-use super::client::Client;
+use super::client::{Client, Held};
 use crate::net::stream::Stream;
 use crate::session::take::{KEPT_MAX, Take};
 use crate::sql::scan::Statements;
@@ -92,8 +92,8 @@ impl Client {
                     }
                 }
             }
-            if self.is_held && !self.is_congested() {
-                self.is_held = false;
+            if self.held != Held::No && self.may_go_on() {
+                self.held = Held::No;
                 return Poll::Ready(Event::Input);
             }
             match self.poll_input(cx) {

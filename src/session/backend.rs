@@ -46,18 +46,10 @@ impl Session {
             backend::PARSE_COMPLETE => self.parse_complete(server),
             backend::BIND_COMPLETE => pop(server, &[Kind::Bind]),
             backend::CLOSE_COMPLETE => pop(server, &[Kind::Close]),
-            backend::PORTAL_SUSPENDED => pop(server, &[Kind::Execute]),
+            backend::PORTAL_SUSPENDED => self.portal_suspended(server, shared),
             backend::ROW_DESCRIPTION | backend::NO_DATA => match front(server)?.kind {
-                Kind::DescribeStatement
-                    if front(server)?
-                        .columns_of
-                        .as_ref()
-                        .is_some_and(|statement| !statement.has_columns(columns(body))) =>
-                {
-                    // Its client decodes rows by the columns that it was told of before.
-                    Err(OutOfStep { tag })
-                }
                 Kind::DescribePortal | Kind::DescribeStatement => {
+                    self.compare_columns(body, server);
                     pop(server, &[Kind::DescribePortal, Kind::DescribeStatement])
                 }
                 _ => Ok(front(server)?.verdict()),
@@ -87,8 +79,33 @@ impl Session {
                 Kind::CopyEnd => {}
                 _ => return,
             }
-            server.expected.pop_front();
+            server.expected.pop();
         }
+    }
+
+    /// Its client decodes a statement's rows by the columns that it was told of before, perhaps on another server.
+    fn compare_columns(&mut self, body: &[u8], server: &mut ServerState) {
+        let asked = server.expected.front().and_then(|entry| entry.columns_of.as_ref());
+        if let Some(statement) = asked.filter(|statement| !statement.has_columns(columns(body))) {
+            let id = statement.id;
+            server.prepared.remove(id);
+            server.changed = id;
+            self.schema_changed = true;
+        }
+    }
+
+    fn portal_suspended(
+        &mut self,
+        server: &mut ServerState,
+        shared: &Shared,
+    ) -> Result<Verdict, OutOfStep> {
+        // What a row's functions did is done, also when the row was the last.
+        let list = server.expected.take_outcomes().map(|outcomes| outcomes.list).unwrap_or_default();
+        let verdict = pop(server, &[Kind::Execute])?;
+        for outcome in list {
+            self.apply(outcome, server, shared);
+        }
+        Ok(verdict)
     }
 
     fn parse_complete(&mut self, server: &mut ServerState) -> Result<Verdict, OutOfStep> {
@@ -109,7 +126,7 @@ impl Session {
     ) -> Result<Verdict, OutOfStep> {
         let out_of_step = OutOfStep { tag: backend::READY_FOR_QUERY };
         let status = body.first().copied().and_then(TransactionStatus::from_byte).ok_or(out_of_step)?;
-        let entry = server.expected.pop_front().ok_or(out_of_step)?;
+        let entry = server.expected.pop().ok_or(out_of_step)?;
         if !matches!(entry.kind, Kind::Query | Kind::Sync | Kind::FunctionCall) {
             return Err(out_of_step);
         }
@@ -131,7 +148,7 @@ impl Session {
             } else {
                 self.tracker.commit();
             }
-            self.transaction_ended(shared);
+            self.transaction_ended(server, shared);
             self.settle_pins(!failed, server);
         }
         if server.expected.is_empty() {
@@ -152,8 +169,11 @@ impl Session {
         }
     }
 
-    fn transaction_ended(&mut self, shared: &Shared) {
-        self.clear_portals();
+    fn transaction_ended(&mut self, server: &ServerState, shared: &Shared) {
+        // Portals that were bound since are of the next transaction.
+        if server.expected.is_empty() && !server.unsynced {
+            self.clear_portals();
+        }
         if std::mem::take(&mut self.schema_changed) {
             shared.statements.schema_changed();
         }
@@ -185,9 +205,9 @@ impl Session {
                 Ok(if shown { verdict } else { Verdict::Swallow })
             }
             Kind::Execute => {
-                let outcome =
-                    entry.outcomes.take().and_then(|mut outcomes| outcomes.list.pop()).unwrap_or_default();
-                server.expected.pop_front();
+                let outcomes = server.expected.take_outcomes();
+                let outcome = outcomes.and_then(|mut outcomes| outcomes.list.pop()).unwrap_or_default();
+                server.expected.pop();
                 self.note_tag(body, &outcome, server);
                 self.apply(outcome, server, shared);
                 Ok(verdict)
@@ -317,18 +337,27 @@ impl Session {
             return Ok(Verdict::Forward);
         };
         let on_error = entry.on_error.take();
-        let mut verdict = Verdict::Forward;
-        if !matches!(entry.kind, Kind::Query | Kind::FunctionCall | Kind::Sync) {
-            verdict = self.skip_to_sync(server);
-        } else if entry.audience == Audience::Howdah {
-            verdict = Verdict::Swallow;
-        }
+        let (kind, audience) = (entry.kind, entry.audience);
+        let verdict = match kind {
+            Kind::Query | Kind::FunctionCall | Kind::Sync if audience == Audience::Howdah => Verdict::Swallow,
+            Kind::Query | Kind::FunctionCall | Kind::Sync => Verdict::Forward,
+            _ => self.skip_to_sync(server),
+        };
         if verdict == Verdict::Swallow {
             server.own_error = Some(body.into());
             return Ok(verdict);
         }
         match on_error {
             None => Ok(Verdict::Forward),
+            Some(OnError::Preceding) => {
+                let code = read::error_field(body, b'C');
+                let is_missing = matches!(code, Some(b"26000" | b"25P02"));
+                let Some(preceding) = server.own_error.take().filter(|_| is_missing) else {
+                    return Ok(Verdict::Forward);
+                };
+                write::message(to_client, backend::ERROR_RESPONSE, |b| b.extend_from_slice(&preceding));
+                Ok(Verdict::Swallow)
+            }
             Some(OnError::Replace(error)) => {
                 write::error_response(to_client, &error);
                 Ok(Verdict::Swallow)
@@ -354,28 +383,49 @@ impl Session {
     }
 
     /// After an error in the extended protocol the server ignores everything up to Sync: what the
-    /// ignored messages would have done is undone, last first.
+    /// ignored messages would have done is undone, last first. Whether the client is told.
     fn skip_to_sync(&mut self, server: &mut ServerState) -> Verdict {
         let sync = server.expected.iter().position(|entry| entry.kind == Kind::Sync);
-        let verdict = match sync.and_then(|at| server.expected.get(at)) {
-            Some(entry) => entry.verdict(),
-            None => Verdict::Forward,
-        };
-        let end = sync.unwrap_or(server.expected.len());
-        let skipped: Vec<Expected> = server.expected.drain(..end).collect();
-        let mut failed_first = skipped.len();
-        for entry in skipped.into_iter().rev() {
-            failed_first -= 1;
-            if let Some(undo) = entry.undo {
-                self.undo(*undo, server, failed_first == 0);
+        let skipped = server.expected.pop_many(sync.unwrap_or(server.expected.len()));
+        let is_clients = skipped.iter().any(|entry| entry.audience == Audience::Client);
+        let mut unnamed = None;
+        for (place, entry) in skipped.into_iter().enumerate().rev() {
+            let Some(undo) = entry.undo else { continue };
+            match *undo {
+                // A Parse of the unnamed statement that fails drops the one before; the client has it still where
+                // the Parse was not its own.
+                Undo::Unnamed { before, .. } if place == 0 => {
+                    let kept = before.filter(|_| entry.audience == Audience::Howdah);
+                    unnamed = Some((kept, 0));
+                }
+                Undo::Unnamed { before, server } => unnamed = Some((before, server)),
+                undo => self.undo(undo, server),
             }
         }
-        server.skipping = sync.is_none();
-        verdict
+        if let Some((before, id)) = unnamed {
+            self.unnamed_was(before, id, server);
+        }
+        match server.expected.front_mut() {
+            Some(sync) if is_clients => sync.audience = Audience::Client,
+            Some(sync) => return sync.verdict(),
+            None => server.skipping = true,
+        }
+        Verdict::Forward
     }
 
-    /// `failed`: the message itself failed, rather than being skipped.
-    fn undo(&mut self, undo: Undo, server: &mut ServerState, failed: bool) {
+    /// The unnamed statement was this, up to what was sent since and not skipped.
+    fn unnamed_was(&mut self, was: Option<Arc<Statement>>, id: u64, server: &mut ServerState) {
+        let next = server.expected.iter_mut().find_map(|entry| match entry.undo.as_deref_mut() {
+            Some(Undo::Unnamed { before, server }) => Some((before, server)),
+            _ => None,
+        });
+        match next {
+            Some((before, server_id)) => (*before, *server_id) = (was, id),
+            None => (self.unnamed, server.unnamed) = (was, id),
+        }
+    }
+
+    fn undo(&mut self, undo: Undo, server: &mut ServerState) {
         match undo {
             Undo::Statement { name, before, prepared } => {
                 if let Some(id) = prepared {
@@ -390,15 +440,6 @@ impl Session {
                     }
                 }
             }
-            // A Parse of the unnamed statement that fails drops the one before.
-            Undo::Unnamed { .. } if failed => {
-                self.unnamed = None;
-                server.unnamed = 0;
-            }
-            Undo::Unnamed { before, server: id } => {
-                self.unnamed = before;
-                server.unnamed = id;
-            }
             Undo::Prepared(id) => server.prepared.remove(id),
             Undo::Closed { id, name } => server.prepared.insert(id, &name),
             Undo::NamedClosed { id, name } => {
@@ -407,6 +448,9 @@ impl Session {
             Undo::Named(name) => {
                 server.named.remove(&name);
             }
+            Undo::SequenceOwner(id) => server.sequence_owner = id,
+            // Where it is not the whole of what is undone, its order matters.
+            Undo::Unnamed { .. } => {}
         }
     }
 
@@ -465,7 +509,7 @@ fn front(server: &ServerState) -> Result<&Expected, OutOfStep> {
 }
 
 fn pop(server: &mut ServerState, kinds: &[Kind]) -> Result<Verdict, OutOfStep> {
-    match server.expected.pop_front() {
+    match server.expected.pop() {
         Some(entry) if kinds.contains(&entry.kind) => Ok(entry.verdict()),
         _ => Err(OutOfStep { tag: 0 }),
     }
@@ -475,18 +519,15 @@ fn pop(server: &mut ServerState, kinds: &[Kind]) -> Result<Verdict, OutOfStep> {
 fn copy_in(server: &mut ServerState) -> Result<Verdict, OutOfStep> {
     let verdict = front(server)?.verdict();
     server.copy = Copy::In;
-    let mut at = 1;
-    while let Some(entry) = server.expected.get(at) {
+    for entry in server.expected.iter_mut() {
         match entry.kind {
-            Kind::Sync => {
-                server.expected.remove(at);
-            }
+            // As the end of a COPY, which has no answer of its own either.
+            Kind::Sync => entry.kind = Kind::CopyEnd,
             Kind::CopyEnd => {
-                server.expected.remove(at);
                 server.copy = Copy::None;
                 break;
             }
-            _ => at += 1,
+            _ => {}
         }
     }
     Ok(verdict)

@@ -2,10 +2,11 @@
 
 use super::expected::{Expected, Kind};
 use super::params::Parameters;
+use super::replies::Replies;
 use super::settings::Settings;
 use super::statements::PreparedSet;
 use crate::protocol::TransactionStatus;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A COPY on a server connection.
@@ -34,7 +35,7 @@ pub struct ServerState {
     /// Whose unnamed statement it holds: a statement's id, or 0.
     pub unnamed: u64,
     /// Replies owed.
-    pub expected: VecDeque<Expected>,
+    pub expected: Replies,
     /// An error was reported since the last ReadyForQuery.
     pub failed: bool,
     /// After an error the server ignores messages until Sync, and that Sync was not sent yet.
@@ -50,6 +51,8 @@ pub struct ServerState {
     pub own_error: Option<Box<[u8]>>,
     /// The client that last advanced a sequence here; 0 is none.
     pub sequence_owner: u64,
+    /// A statement that was prepared just now, and that turned out to give other columns than elsewhere: its id, or 0.
+    pub changed: u64,
 }
 
 impl ServerState {
@@ -62,7 +65,7 @@ impl ServerState {
             prepared: PreparedSet::default(),
             named: HashMap::new(),
             unnamed: 0,
-            expected: VecDeque::new(),
+            expected: Replies::default(),
             failed: false,
             skipping: false,
             unsynced: false,
@@ -70,6 +73,7 @@ impl ServerState {
             copy: Copy::None,
             own_error: None,
             sequence_owner: 0,
+            changed: 0,
         }
     }
 
@@ -92,6 +96,12 @@ impl ServerState {
         self.is_quiet() && !self.unsynced
     }
 
+    /// Whether the transaction may have failed when the server comes to what is sent next, unless that is skipped.
+    pub fn may_have_failed(&self) -> bool {
+        let may_be_in_block = self.status != TransactionStatus::Idle || self.expected.may_open_block();
+        self.status == TransactionStatus::Failed || (may_be_in_block && self.expected.has_earlier_stretch())
+    }
+
     /// Whether the next answer in turn is Howdah's own to give.
     pub fn owes_synthetic(&self) -> bool {
         matches!(
@@ -102,8 +112,6 @@ impl ServerState {
 
     /// Gives back the queue's memory when a long pipeline made it large.
     pub fn shrink(&mut self) {
-        if self.expected.capacity() > 64 {
-            self.expected.shrink_to(16);
-        }
+        self.expected.shrink();
     }
 }

@@ -45,14 +45,32 @@ pub struct Statement {
     pub outcome: Outcome,
     /// What one execution makes the client hold its connection for.
     pub pins: Pins,
-    /// Names of SQL-prepared statements that an execution refers to.
-    pub refers_to: Vec<Box<[u8]>>,
+    /// Names of prepared statements that an execution says in SQL.
+    pub refers_to: Vec<Reference>,
     /// What the lexer said of it.
     pub traits: Traits,
     /// Whether a server has taken it, under the schema and settings that it is shared under.
     pub is_proven: AtomicBool,
     /// Its result's columns, as the first server described them: another must say the same.
     pub columns: OnceLock<Box<[u8]>>,
+}
+
+/// A prepared statement's name in SQL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The name.
+    pub name: Box<[u8]>,
+    /// What is done with it.
+    pub need: Need,
+}
+
+/// What SQL needs of a prepared statement that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// EXECUTE: the statement.
+    Statement,
+    /// PREPARE and DEALLOCATE: whether there is one.
+    Name,
 }
 
 /// What executing a statement needs beyond sending it.
@@ -68,6 +86,8 @@ pub struct Traits {
     pub opens_block: bool,
     /// It commits: where its answer is lost, so is the transaction's outcome.
     pub commits: bool,
+    /// It ends a transaction block, or takes back a part of it.
+    pub ends_block: bool,
 }
 
 impl Statement {
@@ -85,7 +105,8 @@ impl Statement {
         matches!(self.outcome, Outcome::Nothing)
             && self.pins.is_empty()
             && self.refers_to.is_empty()
-            && Traits { advances_sequence: false, commits: false, ..self.traits } == Traits::default()
+            && Traits { advances_sequence: false, commits: false, ends_block: false, ..self.traits }
+                == Traits::default()
     }
 }
 
@@ -126,6 +147,8 @@ pub enum Undo {
         /// Its name.
         name: Box<[u8]>,
     },
+    /// Only the server's knowledge: this client's sequences are remembered there still.
+    SequenceOwner(u64),
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -124,7 +124,7 @@ impl Client {
         for leg in &mut legs {
             if let Some(connection) = leg.lease.connection() {
                 for kind in sent.kinds {
-                    connection.state.expected.push_back(Expected::own(*kind));
+                    connection.state.expected.push(Expected::own(*kind));
                 }
                 connection.state.unnamed = 0;
                 connection.out.extend_from_slice(sent.bytes);
