@@ -591,7 +591,7 @@ impl Client {
         Ok(true)
     }
 
-    fn tell_parameters(&mut self) {
+    pub(super) fn tell_parameters(&mut self) {
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
             self.session.tell_parameters(&connection.state, &mut self.out);
         }
@@ -818,6 +818,8 @@ impl Client {
                 }
                 self.session.set_skipping(true);
             }
+            Owed::Step if told => {}
+            Owed::Step => write::error_response(&mut self.out, &lost),
         }
         Ok(())
     }
@@ -896,6 +898,8 @@ enum Owed {
     Ready,
     /// An error; the client has yet to send Sync.
     UntilSync,
+    /// An error; what follows is told by whoever runs the step.
+    Step,
 }
 
 fn owed(connection: &ServerConnection) -> Owed {
@@ -904,7 +908,9 @@ fn owed(connection: &ServerConnection) -> Owed {
         .expected
         .iter()
         .filter(|entry| entry.audience == crate::session::expected::Audience::Client);
-    if list.clone().any(|entry| matches!(entry.kind, Kind::Query | Kind::Sync | Kind::FunctionCall)) {
+    if list.clone().any(|entry| entry.hides_ready) {
+        Owed::Step
+    } else if list.clone().any(|entry| matches!(entry.kind, Kind::Query | Kind::Sync | Kind::FunctionCall)) {
         Owed::Ready
     } else if list.next().is_some() || connection.state.skipping || connection.state.unsynced {
         Owed::UntilSync

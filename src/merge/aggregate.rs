@@ -1,7 +1,7 @@
 //! Combining one value per shard into one: exactly, or not at all.
 
-use super::Combine;
 use super::columns::Column;
+use super::{Combine, OutputColumn};
 use crate::datum::numeric::Numeric;
 use crate::datum::order::{self, Comparable};
 use crate::datum::{int8, oid};
@@ -29,37 +29,48 @@ enum State {
     Extreme { replaces: Ordering, best: Option<(Vec<u8>, Comparable)> },
 }
 
-pub(super) fn accumulators(combines: &[Combine], columns: &[Column]) -> Result<Vec<Accumulator>, SqlError> {
-    if combines.len() != columns.len() {
-        return Err(SqlError::new(
-            sqlstate::INTERNAL_ERROR,
-            "a shard answered with other columns than planned",
-        ));
+pub(super) fn accumulators(
+    outputs: &[OutputColumn],
+    columns: &[Column],
+) -> Result<Vec<Accumulator>, SqlError> {
+    let differs =
+        || SqlError::new(sqlstate::INTERNAL_ERROR, "a shard answered with other columns than planned");
+    if outputs.len() != columns.len() {
+        return Err(differs());
     }
-    let accumulator = |(combine, column): (&Combine, &Column)| {
+    let accumulator = |(at, (output, column)): (usize, (&OutputColumn, &Column))| {
+        let OutputColumn::Combine(combine, input) = output else { return Err(differs()) };
+        if *input != at {
+            return Err(differs());
+        }
         let state = match (combine, column.type_oid) {
             (Combine::Count, oid::INT8) => State::Integer(Some(0)),
             (Combine::Sum, oid::INT8) => State::Integer(None),
             (Combine::Sum, oid::NUMERIC) => State::Numeric(None),
-            (Combine::Min, type_oid) if order::is_comparable(type_oid) => {
+            (Combine::Min { .. }, type_oid) if order::is_comparable(type_oid) => {
                 State::Extreme { replaces: Ordering::Less, best: None }
             }
-            (Combine::Max, type_oid) if order::is_comparable(type_oid) => {
+            (Combine::Max { .. }, type_oid) if order::is_comparable(type_oid) => {
                 State::Extreme { replaces: Ordering::Greater, best: None }
             }
             _ => return Err(not_exact(*combine, &column.name)),
         };
         Ok(Accumulator { type_oid: column.type_oid, is_binary: column.is_binary, state })
     };
-    combines.iter().zip(columns).map(accumulator).collect()
+    outputs.iter().zip(columns).enumerate().map(accumulator).collect()
 }
 
 fn not_exact(combine: Combine, column: &[u8]) -> SqlError {
     let function = match combine {
         Combine::Count => "count",
         Combine::Sum => "sum",
-        Combine::Min => "min",
-        Combine::Max => "max",
+        Combine::Min { .. } => "min",
+        Combine::Max { .. } => "max",
+        Combine::BoolAnd => "bool_and",
+        Combine::BoolOr => "bool_or",
+        Combine::BitAnd => "bit_and",
+        Combine::BitOr => "bit_or",
+        Combine::BitXor => "bit_xor",
     };
     let column = String::from_utf8_lossy(column);
     SqlError::refused(

@@ -5,6 +5,9 @@
 
 mod aggregate;
 mod columns;
+mod plan;
+
+pub use plan::{Combine, LimitSource, Limits, MergeKind, MergePlan, OutputColumn, SortKey};
 
 use crate::error::SqlError;
 use crate::ids::ShardId;
@@ -12,28 +15,6 @@ use crate::protocol::write;
 use crate::sqlstate;
 use aggregate::Accumulator;
 use columns::Column;
-
-/// How answers are put together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MergeKind {
-    /// All rows, in any order.
-    Concat,
-    /// One row: each column is combined from one value per shard.
-    Aggregate(Vec<Combine>),
-}
-
-/// How one column of an aggregate's row is combined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Combine {
-    /// `count`: the sum of bigints, never NULL.
-    Count,
-    /// `sum`.
-    Sum,
-    /// `min`.
-    Min,
-    /// `max`.
-    Max,
-}
 
 /// What to do with a RowDescription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +28,7 @@ pub enum Described {
 /// The machine for one execution.
 #[derive(Debug)]
 pub struct Merge {
-    kind: MergeKind,
+    plan: MergePlan,
     home: ShardId,
     /// Shards that have not described their rows.
     undescribed: u16,
@@ -60,9 +41,9 @@ pub struct Merge {
 
 impl Merge {
     /// For one execution over `shards` shards; `home` is the shard whose RowDescription clients see.
-    pub fn new(kind: &MergeKind, shards: u16, home: ShardId) -> Merge {
+    pub fn new(plan: &MergePlan, shards: u16, home: ShardId) -> Merge {
         Merge {
-            kind: kind.clone(),
+            plan: plan.clone(),
             home,
             undescribed: shards,
             description: Vec::new(),
@@ -74,7 +55,7 @@ impl Merge {
 
     /// Whether DataRow frames go on to the client as they are, without [`Merge::data_row`].
     pub fn forwards_rows(&self) -> bool {
-        self.kind == MergeKind::Concat
+        self.plan.kind == MergeKind::Concat
     }
 
     /// Takes a shard's RowDescription body, once per shard. Aggregates need it (the executor asks for it
@@ -86,8 +67,14 @@ impl Merge {
     pub fn row_description(&mut self, shard: ShardId, body: &[u8]) -> Result<Described, SqlError> {
         let columns = columns::read(body)?;
         if self.description.is_empty() {
-            if let MergeKind::Aggregate(combines) = &self.kind {
-                self.accumulators = aggregate::accumulators(combines, &columns)?;
+            match &self.plan.kind {
+                MergeKind::Concat => {}
+                MergeKind::Aggregate(outputs) => {
+                    self.accumulators = aggregate::accumulators(outputs, &columns)?;
+                }
+                MergeKind::Ordered(_) | MergeKind::Grouped { .. } => {
+                    return Err(SqlError::new(sqlstate::INTERNAL_ERROR, "a merge of this kind is not built"));
+                }
             }
             self.description = body.to_vec();
             self.columns = columns;
@@ -134,8 +121,8 @@ impl Merge {
     /// # Errors
     /// `22003` where a sum leaves its type's range.
     pub fn finish(self, out: &mut Vec<u8>) -> Result<(), SqlError> {
-        let rows = match self.kind {
-            MergeKind::Concat => self.rows,
+        let rows = match self.plan.kind {
+            MergeKind::Concat | MergeKind::Ordered(_) | MergeKind::Grouped { .. } => self.rows,
             MergeKind::Aggregate(_) => {
                 let values = self.accumulators.into_iter().map(Accumulator::finish);
                 let values = values.collect::<Result<Vec<_>, _>>()?;

@@ -19,9 +19,16 @@ fn row(values: &[Option<&str>]) -> Vec<u8> {
     body_of(|out| write::data_row(out, &values))
 }
 
+fn plan(combine: Combine) -> MergePlan {
+    MergePlan::new(MergeKind::Aggregate(vec![OutputColumn::Combine(combine, 0)]))
+}
+
+const MIN: Combine = Combine::Min { text_is_c: false };
+const MAX: Combine = Combine::Max { text_is_c: false };
+
 fn combine(combine: Combine, type_oid: u32, values: &[Option<&str>]) -> Result<Option<String>, SqlError> {
     let shards = u16::try_from(values.len()).unwrap();
-    let mut merge = Merge::new(&MergeKind::Aggregate(vec![combine]), shards, ShardId(0));
+    let mut merge = Merge::new(&plan(combine), shards, ShardId(0));
     for shard in 0..shards {
         merge.row_description(ShardId(shard), &description(&[("x", type_oid)]))?;
     }
@@ -56,13 +63,13 @@ fn values_of_all_shards_are_combined() {
         (Combine::Sum, oid::NUMERIC, &[Some("9223372036854775807"), Some("1")], Some("9223372036854775808")),
         (Combine::Sum, oid::NUMERIC, &[Some("NaN"), Some("1")], Some("NaN")),
         (Combine::Sum, oid::NUMERIC, &[None, None], None),
-        (Combine::Min, oid::INT4, &[Some("10"), Some("9"), None], Some("9")),
-        (Combine::Max, oid::INT4, &[Some("10"), Some("9"), None], Some("10")),
-        (Combine::Max, oid::NUMERIC, &[Some("10.50"), Some("10.5"), Some("NaN")], Some("NaN")),
-        (Combine::Min, oid::FLOAT8, &[Some("NaN"), Some("1e-05"), Some("0.1")], Some("1e-05")),
-        (Combine::Max, oid::DATE, &[Some("1999-12-31"), Some("2000-01-01")], Some("2000-01-01")),
-        (Combine::Min, oid::DATE, &[Some("0044-03-15 BC"), Some("0001-01-01")], Some("0044-03-15 BC")),
-        (Combine::Max, oid::DATE, &[None, None], None),
+        (MIN, oid::INT4, &[Some("10"), Some("9"), None], Some("9")),
+        (MAX, oid::INT4, &[Some("10"), Some("9"), None], Some("10")),
+        (MAX, oid::NUMERIC, &[Some("10.50"), Some("10.5"), Some("NaN")], Some("NaN")),
+        (MIN, oid::FLOAT8, &[Some("NaN"), Some("1e-05"), Some("0.1")], Some("1e-05")),
+        (MAX, oid::DATE, &[Some("1999-12-31"), Some("2000-01-01")], Some("2000-01-01")),
+        (MIN, oid::DATE, &[Some("0044-03-15 BC"), Some("0001-01-01")], Some("0044-03-15 BC")),
+        (MAX, oid::DATE, &[None, None], None),
     ];
     for (how, type_oid, values, expected) in cases {
         let got = combine(*how, *type_oid, values).unwrap();
@@ -81,12 +88,12 @@ fn types_that_do_not_combine_exactly_are_refused_before_any_row() {
     for (how, type_oid) in [
         (Combine::Sum, oid::FLOAT8),
         (Combine::Sum, oid::FLOAT4),
-        (Combine::Min, oid::TEXT),
-        (Combine::Max, oid::VARCHAR),
+        (MIN, oid::TEXT),
+        (MAX, oid::VARCHAR),
         (Combine::Sum, 790),
-        (Combine::Max, 1186),
+        (MAX, 1186),
     ] {
-        let mut merge = Merge::new(&MergeKind::Aggregate(vec![how]), 2, ShardId(0));
+        let mut merge = Merge::new(&plan(how), 2, ShardId(0));
         let error = merge.row_description(ShardId(1), &description(&[("x", type_oid)])).unwrap_err();
         assert_eq!(error.code, sqlstate::FEATURE_NOT_SUPPORTED);
         assert!(error.hint.is_some());
@@ -95,13 +102,13 @@ fn types_that_do_not_combine_exactly_are_refused_before_any_row() {
 
 #[test]
 fn dates_in_another_style_are_refused() {
-    let error = combine(Combine::Max, oid::DATE, &[Some("12/31/1999"), Some("01/01/2000")]).unwrap_err();
+    let error = combine(MAX, oid::DATE, &[Some("12/31/1999"), Some("01/01/2000")]).unwrap_err();
     assert_eq!(error.code, sqlstate::FEATURE_NOT_SUPPORTED);
 }
 
 #[test]
 fn concatenation_waits_for_all_shards_and_shows_the_home_shards_description() {
-    let mut merge = Merge::new(&MergeKind::Concat, 2, ShardId(1));
+    let mut merge = Merge::new(&MergePlan::new(MergeKind::Concat), 2, ShardId(1));
     assert!(merge.forwards_rows());
     let mut home = description(&[("a", oid::TEXT)]);
     home[7] = 9;
@@ -119,7 +126,7 @@ fn concatenation_waits_for_all_shards_and_shows_the_home_shards_description() {
 #[test]
 fn shards_whose_columns_differ_are_refused() {
     for other in [description(&[("b", oid::TEXT)]), description(&[("a", oid::INT4)]), description(&[])] {
-        let mut merge = Merge::new(&MergeKind::Concat, 2, ShardId(0));
+        let mut merge = Merge::new(&MergePlan::new(MergeKind::Concat), 2, ShardId(0));
         merge.row_description(ShardId(0), &description(&[("a", oid::TEXT)])).unwrap();
         let error = merge.row_description(ShardId(1), &other).unwrap_err();
         assert_eq!(error.code, sqlstate::FEATURE_NOT_SUPPORTED);
@@ -128,7 +135,7 @@ fn shards_whose_columns_differ_are_refused() {
 
 #[test]
 fn malformed_messages_are_errors() {
-    let mut merge = Merge::new(&MergeKind::Aggregate(vec![Combine::Count]), 1, ShardId(0));
+    let mut merge = Merge::new(&plan(Combine::Count), 1, ShardId(0));
     assert!(merge.row_description(ShardId(0), &[0]).is_err());
     merge.row_description(ShardId(0), &description(&[("count", oid::INT8)])).unwrap();
     assert!(merge.data_row(&[0, 1, 0, 0, 0, 9]).is_err());

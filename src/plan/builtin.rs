@@ -238,8 +238,8 @@ pub(super) fn combine(name: &[String]) -> Option<crate::merge::Combine> {
     match bare(name)? {
         "count" => Some(Combine::Count),
         "sum" => Some(Combine::Sum),
-        "min" => Some(Combine::Min),
-        "max" => Some(Combine::Max),
+        "min" => Some(Combine::Min { text_is_c: false }),
+        "max" => Some(Combine::Max { text_is_c: false }),
         _ => None,
     }
 }

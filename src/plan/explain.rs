@@ -4,7 +4,7 @@ use super::pins::ShardedItem;
 use super::{Bound, Declined, KeyPurpose, KeyRoute, KeySource, Planned, Route, Rung};
 use crate::error::SqlError;
 use crate::ids::ShardId;
-use crate::merge::{Combine, MergeKind};
+use crate::merge::{Combine, MergeKind, MergePlan, OutputColumn, SortKey};
 use crate::sql::analysis::Kind;
 use serde_json::{Value, json};
 
@@ -174,20 +174,50 @@ fn key_words(route: &KeyRoute) -> String {
     format!("{purpose} {}", sources.join(" and "))
 }
 
-fn merge_words(merge: &MergeKind) -> String {
-    match merge {
+fn merge_words(merge: &MergePlan) -> String {
+    match &merge.kind {
         MergeKind::Concat => "concatenate".to_owned(),
-        MergeKind::Aggregate(columns) => {
-            let word = |combine: &Combine| match combine {
-                Combine::Count => "sum of counts",
-                Combine::Sum => "sum of sums",
-                Combine::Min => "least",
-                Combine::Max => "greatest",
-            };
-            let words: Vec<&str> = columns.iter().map(word).collect();
-            format!("one row of {}", words.join(", "))
+        MergeKind::Ordered(keys) => format!("in order of {}", keys_words(keys)),
+        MergeKind::Grouped { keys, by, columns } => {
+            let keys = keys_words(keys.get(..*by).unwrap_or(keys));
+            format!("one row of {} for each {keys}", columns_words(columns))
         }
+        MergeKind::Aggregate(columns) => format!("one row of {}", columns_words(columns)),
     }
+}
+
+fn keys_words(keys: &[SortKey]) -> String {
+    let word = |key: &SortKey| {
+        let direction = if key.descending { " descending" } else { "" };
+        let nulls = if key.nulls_first == key.descending {
+            ""
+        } else if key.nulls_first {
+            " nulls first"
+        } else {
+            " nulls last"
+        };
+        format!("column {}{direction}{nulls}", key.column + 1)
+    };
+    keys.iter().map(word).collect::<Vec<_>>().join(", ")
+}
+
+fn columns_words(columns: &[OutputColumn]) -> String {
+    let word = |column: &OutputColumn| match column {
+        OutputColumn::Input(_) => "its value",
+        OutputColumn::Avg { .. } => "sum of sums by sum of counts",
+        OutputColumn::Combine(combine, _) => match combine {
+            Combine::Count => "sum of counts",
+            Combine::Sum => "sum of sums",
+            Combine::Min { .. } => "least",
+            Combine::Max { .. } => "greatest",
+            Combine::BoolAnd => "all true",
+            Combine::BoolOr => "any true",
+            Combine::BitAnd => "bits of all",
+            Combine::BitOr => "bits of any",
+            Combine::BitXor => "bits of an odd number",
+        },
+    };
+    columns.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
 /// The refusal of a statement that no rung takes.

@@ -149,7 +149,7 @@ pub struct Scatter {
     /// How many shards: all, from 0.
     pub shards: u16,
     /// How the answers are put together.
-    pub merge: crate::merge::MergeKind,
+    pub merge: crate::merge::MergePlan,
 }
 
 /// `EXPLAIN (howdah) ...`.

@@ -6,7 +6,7 @@
 use super::pins::ShardedItem;
 use super::planner::{Answer, Subject};
 use super::{Route, Scatter, builtin};
-use crate::merge::MergeKind;
+use crate::merge::{MergeKind, MergePlan, OutputColumn};
 use crate::sql::analysis::{Analysis, Kind, Level, Output};
 
 /// Routes to all shards, or says why not.
@@ -38,7 +38,7 @@ pub(super) fn route(subject: &Subject<'_>, analysis: &Analysis, items: &[Sharded
     if subject.mentions.tokens.iter().any(|token| is_moment(token) && !is_lifted(token.start)) {
         return Err("a text with the word now, today, tomorrow or yesterday may be a time".to_owned());
     }
-    let merge = outputs(subject, level)?;
+    let merge = MergePlan::new(outputs(subject, level)?);
     Ok(Route::Scatter(Scatter { shards: subject.schema().rules().shard_count(), merge }))
 }
 
@@ -93,7 +93,7 @@ fn outputs(subject: &Subject<'_>, level: &Level) -> Result<MergeKind, String> {
         if *arguments != takes || (*is_star && takes == 1) {
             return Err(format!("{}() of this kind", name.join(".")));
         }
-        combines.push(combine);
+        combines.push(OutputColumn::Combine(combine, combines.len()));
     }
     if combines.len() != aggregates {
         return Err("an aggregate inside an expression".to_owned());

@@ -25,11 +25,15 @@ pub fn check(planned: &Planned, rules: &Rules) -> Result<(), String> {
         Route::Scatter(scatter) => {
             ensure(scatter.shards == rules.shard_count(), "each shard is asked exactly once")?;
             ensure(planned.tables.len() == 1, "one sharded table is scattered over")?;
-            let has_columns = match &scatter.merge {
+            let has_columns = match &scatter.merge.kind {
                 MergeKind::Concat => true,
+                MergeKind::Ordered(keys) => !keys.is_empty(),
+                MergeKind::Grouped { keys, by, columns } => {
+                    *by > 0 && *by <= keys.len() && !columns.is_empty()
+                }
                 MergeKind::Aggregate(columns) => !columns.is_empty(),
             };
-            ensure(has_columns, "an aggregate has columns")?;
+            ensure(has_columns, "what is merged has keys and columns")?;
             ensure(!planned.declined.is_empty(), "the first rung said why it declined")
         }
         Route::Explain(explain) => {

@@ -94,11 +94,7 @@ impl Session {
         }
     }
 
-    fn portal_suspended(
-        &mut self,
-        server: &mut ServerState,
-        shared: &Shared,
-    ) -> Result<Verdict, OutOfStep> {
+    fn portal_suspended(&mut self, server: &mut ServerState, shared: &Shared) -> Result<Verdict, OutOfStep> {
         // What a row's functions did is done, also when the row was the last.
         let list = server.expected.take_outcomes().map(|outcomes| outcomes.list).unwrap_or_default();
         let verdict = pop(server, &[Kind::Execute])?;
@@ -132,7 +128,9 @@ impl Session {
         }
         server.status = status;
         server.copy = Copy::None;
+        server.has_begun = false;
         let failed = std::mem::take(&mut server.failed);
+        server.has_failed = failed;
         if status == TransactionStatus::Idle {
             if failed {
                 self.roll_back(server);
@@ -154,7 +152,7 @@ impl Session {
         if server.expected.is_empty() {
             server.committing = false;
         }
-        if entry.audience == Audience::Howdah {
+        if entry.audience == Audience::Howdah || entry.hides_ready {
             return Ok(Verdict::Swallow);
         }
         self.status = status;
@@ -225,6 +223,7 @@ impl Session {
                 self.pins_ending = Pins::default();
             }
             [b'P', b'R', b'E', b'P', b'A', b'R', b'E', b' ', b'T', ..] => self.tracker.commit(),
+            [b'B', b'E', b'G', ..] | [b'S', b'T', b'A', ..] => server.has_begun = true,
             _ => {}
         }
     }
@@ -387,18 +386,17 @@ impl Session {
     fn skip_to_sync(&mut self, server: &mut ServerState) -> Verdict {
         let sync = server.expected.iter().position(|entry| entry.kind == Kind::Sync);
         let skipped = server.expected.pop_many(sync.unwrap_or(server.expected.len()));
-        let is_clients = skipped.iter().any(|entry| entry.audience == Audience::Client);
+        // What fails of Howdah's own fails the message of the client's that needed it.
+        let failed = skipped.iter().position(|entry| entry.audience == Audience::Client);
         let mut unnamed = None;
         for (place, entry) in skipped.into_iter().enumerate().rev() {
             let Some(undo) = entry.undo else { continue };
             match *undo {
-                // A Parse of the unnamed statement that fails drops the one before; the client has it still where
-                // the Parse was not its own.
-                Undo::Unnamed { before, .. } if place == 0 => {
-                    let kept = before.filter(|_| entry.audience == Audience::Howdah);
-                    unnamed = Some((kept, 0));
+                Undo::Unnamed { before, server } => {
+                    // A Parse of the unnamed statement that fails drops the one before.
+                    let before = before.filter(|_| failed != Some(place));
+                    unnamed = Some((before, if place == 0 { 0 } else { server }));
                 }
-                Undo::Unnamed { before, server } => unnamed = Some((before, server)),
                 undo => self.undo(undo, server),
             }
         }
@@ -406,7 +404,7 @@ impl Session {
             self.unnamed_was(before, id, server);
         }
         match server.expected.front_mut() {
-            Some(sync) if is_clients => sync.audience = Audience::Client,
+            Some(sync) if failed.is_some() => sync.audience = Audience::Client,
             Some(sync) => return sync.verdict(),
             None => server.skipping = true,
         }
@@ -449,6 +447,14 @@ impl Session {
                 server.named.remove(&name);
             }
             Undo::SequenceOwner(id) => server.sequence_owner = id,
+            Undo::Portal(name) => {
+                let is_made_anew = server.expected.iter().any(
+                    |entry| matches!(entry.undo.as_deref(), Some(Undo::Portal(later)) if *later == name),
+                );
+                if let Some(names) = self.names.as_mut().filter(|_| !is_made_anew) {
+                    names.portals.remove(&name);
+                }
+            }
             // Where it is not the whole of what is undone, its order matters.
             Undo::Unnamed { .. } => {}
         }
@@ -465,7 +471,12 @@ impl Session {
             return Err(OutOfStep { tag: backend::PARAMETER_STATUS });
         };
         server.parameters = shared.parameters.intern(server.parameters.with(name, value));
-        let verdict = server.expected.front().map_or(Verdict::Forward, Expected::aside);
+        // Postgres tells what changed before ReadyForQuery: behind the last step.
+        let verdict = match server.expected.front() {
+            Some(entry) if entry.hides_ready => Verdict::Swallow,
+            Some(entry) => entry.aside(),
+            None => Verdict::Forward,
+        };
         if name == b"client_encoding" && !is_scannable(value) {
             self.pins.insert(Pins::OPAQUE);
         }

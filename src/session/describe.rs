@@ -99,10 +99,7 @@ pub fn commits(statement: &ScannedStatement) -> bool {
 
 /// Whether it ends a transaction block, or takes back a part of it.
 pub fn ends_block(statement: &ScannedStatement) -> bool {
-    matches!(
-        statement.kind,
-        Kind::Commit | Kind::Rollback | Kind::RollbackTo | Kind::PrepareTransaction
-    )
+    matches!(statement.kind, Kind::Commit | Kind::Rollback | Kind::RollbackTo | Kind::PrepareTransaction)
 }
 
 /// Reads what `statement`, a part of `sql`, does to the session.

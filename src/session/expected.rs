@@ -74,6 +74,8 @@ pub struct Expected {
     pub on_error: Option<OnError>,
     /// The statement whose columns the reply tells, to be compared.
     pub columns_of: Option<Arc<Statement>>,
+    /// Its ReadyForQuery is not for the client: it ends a step of something longer.
+    pub hides_ready: bool,
 }
 
 impl Expected {
@@ -86,6 +88,7 @@ impl Expected {
             undo: None,
             on_error: None,
             columns_of: None,
+            hides_ready: false,
         }
     }
 
@@ -93,6 +96,11 @@ impl Expected {
     pub fn is_shown(&self) -> bool {
         self.audience == Audience::Client
             && self.outcomes.as_ref().is_none_or(|outcomes| !outcomes.hidden.contains(&outcomes.done))
+    }
+
+    /// A Sync of Howdah's own behind messages of the client's, whose errors the client is told.
+    pub fn end_of_step() -> Self {
+        Expected { hides_ready: true, ..Expected::client(Kind::Sync) }
     }
 
     /// A message of Howdah's own.

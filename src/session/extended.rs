@@ -25,9 +25,12 @@ const TEMPORARY: &[u8] = b"__howdah_tmp";
 /// Name of a statement that is made to be there already.
 const TAKEN: &[u8] = b"__howdah_taken";
 
+/// How many EXECUTEs of EXECUTEs are looked through.
+pub(super) const NESTING_MAX: usize = 8;
+
 /// What stands for a statement of which only the name matters: it can be prepared in a failed transaction too, and
 /// takes no snapshot.
-const STAND_IN: &[u8] = b"ROLLBACK";
+const STAND_IN: &[u8] = b"rollback";
 
 /// Its id; no statement has it.
 const STAND_IN_ID: u64 = 0;
@@ -173,9 +176,13 @@ impl Session {
             return;
         }
         if known {
-            // In a failed transaction Postgres answers by what the statement is: let it.
-            own_undone(server, Kind::Close, Undo::Closed { id, name: statement.server_name.clone() });
-            write::close(to_server, b'S', &statement.server_name);
+            // In a failed transaction Postgres answers by what the statement is: let it, under another name.
+            own(server, Kind::Close);
+            write::close(to_server, b'S', TAKEN);
+            let undo = Undo::Statement { name: name.into(), before, prepared: None };
+            push(server, Kind::Parse, Some(undo), None);
+            write::parse(to_server, TAKEN, &statement.sql, &statement.tail);
+            return;
         }
         make_room(server, tools, to_server);
         self.materialise_referred(&statement, server, to_server);
@@ -185,7 +192,6 @@ impl Session {
         write::parse(to_server, &statement.server_name, &statement.sql, &statement.tail);
         ask_columns(&statement, server, to_server);
     }
-
 
     pub(super) fn bind(
         &mut self,
@@ -208,7 +214,10 @@ impl Session {
             self.ensure_unnamed(server, to_server);
             if let Some(statement) = self.unnamed.clone() {
                 self.materialise_referred(&statement, server, to_server);
-                self.bound(portal, &statement, server);
+                let undo = self.bound(portal, &statement, server);
+                push(server, Kind::Bind, undo, None);
+                to_server.extend_from_slice(frame);
+                return Step::Taken;
             }
             return forward(Kind::Bind, frame, server, to_server);
         }
@@ -226,8 +235,8 @@ impl Session {
             Ensured::Changed => return Step::Taken,
         }
         self.materialise_referred(&statement, server, to_server);
-        self.bound(portal, &statement, server);
-        push(server, Kind::Bind, None, Some(OnError::Rename(name.into())));
+        let undo = self.bound(portal, &statement, server);
+        push(server, Kind::Bind, undo, Some(OnError::Rename(name.into())));
         write_bind(to_server, portal, &statement.server_name, rest);
         Step::Taken
     }
@@ -294,10 +303,8 @@ impl Session {
             return forward(Kind::Execute, frame, server, to_server);
         };
         let mut doing = Doing::of(&statement);
-        self.add_referred(&statement.refers_to, &mut doing);
-        if says_unsettled(&statement, server)
-            || (doing.traits.lists_prepared && server.expected.has_unsettled())
-        {
+        self.add_referred(&statement.refers_to, NESTING_MAX, &mut doing);
+        if says_unsettled(&statement, server) || (doing.traits.lists_prepared && is_unsettled(server)) {
             return Step::Held;
         }
         let refused = if self.pooling == Pooling::Statement && doing.traits.opens_block {
@@ -343,12 +350,7 @@ impl Session {
         Step::Taken
     }
 
-    pub(super) fn close(
-        &mut self,
-        frame: &[u8],
-        server: &mut ServerState,
-        to_server: &mut Vec<u8>,
-    ) -> Step {
+    pub(super) fn close(&mut self, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) -> Step {
         let mut reader = Reader::new(body(frame));
         let (Ok(kind), Ok(name)) = (reader.u8(), reader.cstr()) else {
             return forward(Kind::Close, frame, server, to_server);
@@ -394,8 +396,8 @@ impl Session {
         Step::Taken
     }
 
-    /// Notes what executing the portal will do to the session.
-    fn bound(&mut self, portal: &[u8], statement: &Arc<Statement>, server: &mut ServerState) {
+    /// Notes what executing the portal will do to the session; gives what takes that back.
+    fn bound(&mut self, portal: &[u8], statement: &Arc<Statement>, server: &mut ServerState) -> Option<Undo> {
         self.note_sequence(statement.traits, server);
         server.committing |= statement.traits.commits;
         if statement.traits.ends_block {
@@ -403,9 +405,12 @@ impl Session {
         }
         if !statement.is_plain() {
             self.names().portals.insert(portal.into(), Arc::clone(statement));
-        } else if let Some(names) = self.names.as_mut().filter(|names| !names.portals.is_empty()) {
+            return Some(Undo::Portal(portal.into()));
+        }
+        if let Some(names) = self.names.as_mut().filter(|names| !names.portals.is_empty()) {
             names.portals.remove(portal);
         }
+        None
     }
 
     /// Makes the server's unnamed statement the client's.
@@ -469,8 +474,26 @@ impl Session {
         server: &mut ServerState,
         to_server: &mut Vec<u8>,
     ) {
-        for reference in &statement.refers_to {
+        // In a failed transaction they are not looked at, and nothing can be prepared.
+        if !statement.refers_to.is_empty() && server.status != TransactionStatus::Failed {
+            self.materialise_names(&statement.refers_to, NESTING_MAX, server, to_server);
+        }
+    }
+
+    /// Makes names mean the client's; also those that an EXECUTE's statement says itself.
+    pub(super) fn materialise_names(
+        &mut self,
+        refers_to: &[Reference],
+        nesting: usize,
+        server: &mut ServerState,
+        to_server: &mut Vec<u8>,
+    ) {
+        for reference in refers_to {
             self.materialise(&reference.name, reference.need, server, to_server);
+            let nested = self.statement(&reference.name).filter(|known| !known.refers_to.is_empty());
+            if let (Some(nested), Need::Statement, 1..) = (nested.cloned(), reference.need, nesting) {
+                self.materialise_names(&nested.refers_to, nesting - 1, server, to_server);
+            }
         }
     }
 
@@ -545,15 +568,16 @@ impl Session {
     }
 
     /// What EXECUTE does is what the statements do that it names.
-    pub(super) fn add_referred(&self, refers_to: &[Reference], doing: &mut Doing) {
+    pub(super) fn add_referred(&self, refers_to: &[Reference], nesting: usize, doing: &mut Doing) {
         for reference in refers_to.iter().filter(|reference| reference.need == Need::Statement) {
             let Some(statement) = self.statement(&reference.name) else { continue };
             doing.pins = doing.pins | statement.pins;
-            doing.traits.reads_sequence_state |= statement.traits.reads_sequence_state;
-            doing.traits.advances_sequence |= statement.traits.advances_sequence;
-            doing.traits.lists_prepared |= statement.traits.lists_prepared;
+            doing.traits = doing.traits.and(statement.traits);
             if matches!(doing.outcome, Outcome::Nothing) {
                 doing.outcome = statement.outcome.clone();
+            }
+            if nesting > 0 {
+                self.add_referred(&statement.refers_to, nesting - 1, doing);
             }
         }
     }
@@ -575,7 +599,12 @@ impl Doing {
 
 /// Whether what the names mean that a statement says is not settled.
 fn says_unsettled(statement: &Statement, server: &ServerState) -> bool {
-    !statement.refers_to.is_empty() && server.expected.has_unsettled()
+    !statement.refers_to.is_empty() && is_unsettled(server)
+}
+
+/// Whether what names mean is not settled, or whether they can be made to mean it.
+fn is_unsettled(server: &ServerState) -> bool {
+    server.expected.has_unsettled() || (server.may_have_failed() && !server.expected.is_empty())
 }
 
 /// Whether the server has a statement.
@@ -652,10 +681,9 @@ pub(super) fn run_utility(
 
 /// After a Parse: has the server say what columns the statement gives.
 fn ask_columns(statement: &Arc<Statement>, server: &mut ServerState, to_server: &mut Vec<u8>) {
-    server.expected.push(Expected {
-        columns_of: Some(Arc::clone(statement)),
-        ..Expected::own(Kind::DescribeStatement)
-    });
+    server
+        .expected
+        .push(Expected { columns_of: Some(Arc::clone(statement)), ..Expected::own(Kind::DescribeStatement) });
     write::describe(to_server, b'S', &statement.server_name);
 }
 
@@ -683,6 +711,7 @@ fn push(server: &mut ServerState, kind: Kind, undo: Option<Undo>, on_error: Opti
         undo: undo.map(Box::new),
         on_error,
         columns_of: None,
+        hides_ready: false,
     });
 }
 

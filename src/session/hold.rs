@@ -59,7 +59,8 @@ impl Session {
         }
         let known = self.statement(name);
         let id = known.map_or(0, |statement| statement.id);
-        let is_sql = known.is_some_and(|statement| statement.origin == Origin::Sql);
+        // Whether what the server has under the client's own name plays a part.
+        let is_sql = how == Use::Change || known.is_some_and(|statement| statement.origin == Origin::Sql);
         server.expected.look_back(LOOK_BACK_MAX, |entry, undo| match undo {
             Undo::Statement { name: noted, before, prepared } if noted.as_ref() == name => {
                 // Where that Parse fails, the server lacks the statement, and says so.
@@ -69,7 +70,7 @@ impl Session {
             Undo::Statement { prepared: Some(noted), .. } | Undo::Prepared(noted) => *noted == id,
             Undo::Closed { id: noted, .. } => *noted == id,
             Undo::Named(noted) | Undo::NamedClosed { name: noted, .. } => is_sql && noted.as_ref() == name,
-            Undo::Statement { .. } | Undo::Unnamed { .. } | Undo::SequenceOwner(_) => false,
+            Undo::Statement { .. } | Undo::Unnamed { .. } | Undo::Portal(_) | Undo::SequenceOwner(_) => false,
         })
     }
 

@@ -8,8 +8,8 @@ mod backend;
 pub mod describe;
 pub mod expected;
 mod extended;
-mod outcome;
 mod hold;
+pub mod outcome;
 pub mod params;
 mod pin;
 pub mod replies;
@@ -421,9 +421,11 @@ impl Session {
 
 /// A message was sent that ReadyForQuery answers, also without a Sync.
 fn push_simple(server: &mut ServerState, entry: Expected) {
-    server.expected.push(entry);
     // Behind messages that await their Sync, an error of theirs skips it, and what follows.
-    if !std::mem::take(&mut server.unsynced) {
+    let may_be_skipped = server.expected.may_skip_next();
+    server.expected.push(entry);
+    server.unsynced = false;
+    if !may_be_skipped {
         server.expected.end_stretch();
     }
 }

@@ -22,6 +22,8 @@ pub struct Replies {
     deciding: usize,
     /// How many entries change the schema by their success.
     redefining: usize,
+    /// The last Query or FunctionCall; 1 more than its number.
+    simple: u64,
     /// The last entry that changed what the unnamed statement is; 1 more than its number.
     unnamed: u64,
     /// The last entry that may be taken back otherwise; 1 more than its number.
@@ -46,15 +48,17 @@ impl Replies {
     /// A message was sent that is answered by this.
     pub fn push(&mut self, entry: Expected) {
         match entry.undo.as_deref() {
-            None => {}
+            None | Some(Undo::Portal(_)) => {}
             Some(Undo::Unnamed { .. }) => self.unnamed = self.next() + 1,
             Some(_) => self.noted = self.next() + 1,
         }
         self.count(&entry, 1);
-        let ends_stretch = entry.kind == Kind::Sync;
+        let kind = entry.kind;
         self.list.push_back(entry);
-        if ends_stretch {
-            self.end_stretch();
+        match kind {
+            Kind::Sync => self.end_stretch(),
+            Kind::Query | Kind::FunctionCall => self.simple = self.next(),
+            _ => {}
         }
     }
 
@@ -134,19 +138,34 @@ impl Replies {
         self.redefining > 0
     }
 
+    /// Whether the server may skip what is sent next because something in the same stretch fails.
+    pub fn may_skip_next(&self) -> bool {
+        self.next() > self.stretch.max(self.first)
+    }
+
     /// Whether something of an earlier stretch is unanswered.
-    pub fn has_earlier_stretch(&self) -> bool {
+    fn has_earlier_stretch(&self) -> bool {
         self.stretch > self.first
     }
 
-    /// Whether a transaction may end, or be found ended, with a reply to come.
+    /// Whether a transaction may fail, or end, with a reply to come, without what is sent next being skipped.
+    pub fn may_fail_unskipped(&self) -> bool {
+        self.has_earlier_stretch() || self.simple > self.first
+    }
+
+    /// Whether a transaction may end with a reply to come.
     pub fn may_end_transaction(&self) -> bool {
-        self.has_earlier_stretch() || self.ending > self.first
+        self.may_fail_unskipped() || self.ending > self.first
     }
 
     /// Whether a transaction block may be opened with a reply to come.
     pub fn may_open_block(&self) -> bool {
         self.opening > self.first
+    }
+
+    /// Whether a reply to come may take back what the unnamed statement is.
+    pub fn has_noted_unnamed(&self) -> bool {
+        self.unnamed > self.first
     }
 
     /// Whether what the unnamed statement is depends on an earlier stretch.
@@ -165,7 +184,9 @@ impl Replies {
         let count = self.noted_earlier.saturating_sub(self.first);
         let entries = self.list.iter().take(usize::try_from(count).unwrap_or(usize::MAX));
         count > max
-            || entries.filter_map(|entry| Some((entry, entry.undo.as_deref()?))).any(|(e, undo)| wanted(e, undo))
+            || entries
+                .filter_map(|entry| Some((entry, entry.undo.as_deref()?)))
+                .any(|(e, undo)| wanted(e, undo))
     }
 
     /// Gives back memory when a long pipeline made the queue large.

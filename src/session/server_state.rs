@@ -38,6 +38,10 @@ pub struct ServerState {
     pub expected: Replies,
     /// An error was reported since the last ReadyForQuery.
     pub failed: bool,
+    /// Whether an error was reported before the last ReadyForQuery.
+    pub has_failed: bool,
+    /// A transaction block was opened since the last ReadyForQuery.
+    pub has_begun: bool,
     /// After an error the server ignores messages until Sync, and that Sync was not sent yet.
     pub skipping: bool,
     /// Messages of the extended protocol were sent since the last Sync: the server is in the
@@ -67,6 +71,8 @@ impl ServerState {
             unnamed: 0,
             expected: Replies::default(),
             failed: false,
+            has_failed: false,
+            has_begun: false,
             skipping: false,
             unsynced: false,
             committing: false,
@@ -98,8 +104,9 @@ impl ServerState {
 
     /// Whether the transaction may have failed when the server comes to what is sent next, unless that is skipped.
     pub fn may_have_failed(&self) -> bool {
-        let may_be_in_block = self.status != TransactionStatus::Idle || self.expected.may_open_block();
-        self.status == TransactionStatus::Failed || (may_be_in_block && self.expected.has_earlier_stretch())
+        let may_be_in_block =
+            self.status != TransactionStatus::Idle || self.has_begun || self.expected.may_open_block();
+        self.status == TransactionStatus::Failed || (may_be_in_block && self.expected.may_fail_unskipped())
     }
 
     /// Whether the next answer in turn is Howdah's own to give.

@@ -2,7 +2,7 @@
 
 use super::describe::{self, Described};
 use super::expected::{Expected, Kind, OnError, Outcomes};
-use super::extended::{Doing, sync_own};
+use super::extended::{Doing, NESTING_MAX, sync_own};
 use super::hold::Step;
 use super::outcome::Outcome;
 use super::server_state::ServerState;
@@ -51,17 +51,15 @@ impl Session {
         }
         let mut described: Vec<Described> =
             tools.scanned.iter().map(|statement| describe::describe(sql, statement, scs, hidden)).collect();
-        let says_names =
-            described.iter().any(|one| one.traits.lists_prepared || !one.refers_to.is_empty());
+        let says_names = described.iter().any(|one| one.traits.lists_prepared || !one.refers_to.is_empty());
         let prepares = says_names || described.iter().any(|one| one.traits.reads_sequence_state);
         // Not before it is known whether the Query will be skipped, for the next Sync would be Howdah's own.
-        if (says_names && server.expected.has_unsettled())
-            || (prepares && server.unsynced && !server.expected.is_empty())
-        {
+        if (says_names && server.expected.has_unsettled()) || (prepares && server.expected.may_skip_next()) {
             return Step::Held;
         }
         for one in &mut described {
             self.add_what_is_executed(one);
+            traits = traits.and(one.traits);
         }
         if let Some(error) = self.refusal(&described, server) {
             Session::fail(server, true, error, to_server);
@@ -95,9 +93,7 @@ impl Session {
             if one.traits.lists_prepared {
                 self.materialise_all(server, to_server, is_apart);
             }
-            for reference in &one.refers_to {
-                self.materialise(&reference.name, reference.need, server, to_server);
-            }
+            self.materialise_names(&one.refers_to, NESTING_MAX, server, to_server);
         }
         let is_prepared = server.expected.len() > owed;
         if is_prepared && is_apart {
@@ -148,7 +144,7 @@ impl Session {
         }
         let mut doing =
             Doing { outcome: std::mem::take(&mut one.outcome), pins: one.pins, traits: one.traits };
-        self.add_referred(&one.refers_to, &mut doing);
+        self.add_referred(&one.refers_to, NESTING_MAX, &mut doing);
         (one.outcome, one.pins, one.traits) = (doing.outcome, doing.pins, doing.traits);
     }
 
@@ -164,8 +160,9 @@ impl Session {
         let (before, unnamed) = (self.unnamed.take(), std::mem::take(&mut server.unnamed));
         let mut entry = Expected::client(Kind::Query);
         entry.outcomes = outcomes.map(Box::new);
-        if server.unsynced && (before.is_some() || unnamed != 0) {
-            // It may be skipped.
+        let may_be_skipped = server.unsynced && (before.is_some() || unnamed != 0);
+        if may_be_skipped || server.expected.has_noted_unnamed() {
+            // It may be skipped; or what is taken back of those before it is not to come back behind it.
             entry.undo = Some(Box::new(Undo::Unnamed { before, server: unnamed }));
         }
         push_simple(server, entry);

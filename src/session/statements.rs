@@ -90,6 +90,21 @@ pub struct Traits {
     pub ends_block: bool,
 }
 
+impl Traits {
+    /// What either needs.
+    #[must_use]
+    pub fn and(self, other: Traits) -> Traits {
+        Traits {
+            reads_sequence_state: self.reads_sequence_state || other.reads_sequence_state,
+            advances_sequence: self.advances_sequence || other.advances_sequence,
+            lists_prepared: self.lists_prepared || other.lists_prepared,
+            opens_block: self.opens_block || other.opens_block,
+            commits: self.commits || other.commits,
+            ends_block: self.ends_block || other.ends_block,
+        }
+    }
+}
+
 impl Statement {
     /// Whether these are the columns that it had from the first; `false`: the schema changed.
     pub fn has_columns(&self, columns: Box<[u8]>) -> bool {
@@ -147,6 +162,8 @@ pub enum Undo {
         /// Its name.
         name: Box<[u8]>,
     },
+    /// The portal of this name was not made.
+    Portal(Box<[u8]>),
     /// Only the server's knowledge: this client's sequences are remembered there still.
     SequenceOwner(u64),
 }

@@ -160,8 +160,10 @@ pub fn run_file(text: &str) -> usize {
             (Route::Home(shard), _) if shard.0 == 0 => "home".to_owned(),
             (Route::Home(_), _) => "home b".to_owned(),
             (Route::Key(_), Ok(Bound::Single(shard))) => format!("key on {shard}"),
-            (Route::Scatter(scatter), Ok(_)) => match scatter.merge {
+            (Route::Scatter(scatter), Ok(_)) => match scatter.merge.kind {
                 howdah::merge::MergeKind::Concat => "concat".to_owned(),
+                howdah::merge::MergeKind::Ordered(_) => "ordered".to_owned(),
+                howdah::merge::MergeKind::Grouped { .. } => "grouped".to_owned(),
                 howdah::merge::MergeKind::Aggregate(_) => "aggregate".to_owned(),
             },
             (_, Err(error)) => {

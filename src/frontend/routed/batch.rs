@@ -18,13 +18,14 @@ use crate::protocol::{TransactionStatus, backend, frontend, write};
 use crate::session::expected::Kind as Owed;
 use crate::session::statements::Origin;
 use crate::session::{Session, Tools};
+use crate::sql::Kind as SqlKind;
 use crate::sql::scan;
 use crate::sql::scan::Statement as Scanned;
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
 
-type Frame = (u8, Range<usize>);
+pub(super) type Frame = (u8, Range<usize>);
 /// A portal of the messages at hand, and its statement where that is known.
 type BoundPortal = (Box<[u8]>, Option<Arc<PlannedStatement>>);
 /// Formats and values of a Bind message.
@@ -32,13 +33,13 @@ type BindValues<'a> = (SmallVec<[i16; 8]>, SmallVec<[Option<&'a [u8]>; 8]>);
 
 /// The prepared statements that a run of messages makes and closes.
 #[derive(Debug, Default)]
-struct Fresh {
+pub(super) struct Fresh {
     parsed: SmallVec<[Box<[u8]>; 1]>,
     closed: Vec<Box<[u8]>>,
 }
 
 impl Fresh {
-    fn close(&mut self, name: &[u8]) {
+    pub(super) fn close(&mut self, name: &[u8]) {
         self.parsed.retain(|parsed| parsed.as_ref() != name);
         self.closed.push(name.into());
     }
@@ -50,22 +51,26 @@ impl Fresh {
 
 /// What a run of messages needs.
 #[derive(Debug, Default)]
-struct Needs {
+pub(super) struct Needs {
     /// The shard that a Bind or a portal of before needs.
-    shard: Option<ShardId>,
+    pub(super) shard: Option<ShardId>,
     /// The shard that describes a statement, where nothing else says.
     describes: Option<ShardId>,
-    scatter: Option<Scatter>,
-    explain: Option<Vec<String>>,
+    pub(super) scatter: Option<Scatter>,
+    pub(super) explain: Option<Vec<String>>,
     binds: usize,
     executes: usize,
     limits_rows: bool,
     describes_statement: bool,
-    writes: bool,
-    commands: Vec<(Command, Vec<u8>, crate::sql::transaction::Modes)>,
+    pub(super) writes: bool,
+    pub(super) commands: Vec<(Command, Vec<u8>, crate::sql::transaction::Modes)>,
     changes_names: bool,
     others: bool,
-    portals: Vec<(Box<[u8]>, ShardId)>,
+    /// Describe of an EXPLAIN that Howdah answers.
+    describes_explain: bool,
+    /// Every statement bound may run in a transaction block.
+    may_be_in_block: bool,
+    pub(super) portals: Vec<(Box<[u8]>, ShardId)>,
 }
 
 impl Client {
@@ -112,9 +117,15 @@ impl Client {
         if self.session.is_skipping() {
             if ends_with_sync {
                 self.session.set_skipping(false);
+                if self.is_implicit() {
+                    return self.end_failed_run().await;
+                }
                 write::ready_for_query(&mut self.out, self.session.status());
             }
             return Ok(());
+        }
+        if self.is_implicit() {
+            return self.run_steps(&frames).await;
         }
         if let [(frontend::SYNC | frontend::FLUSH, _)] = frames.as_slice()
             && self.lease.is_none()
@@ -139,25 +150,47 @@ impl Client {
                 let _not_told = error;
                 Needs::default()
             }
+            Err(_) if frames.iter().filter(|(tag, _)| *tag == frontend::BIND).count() > 1 => {
+                return self.run_steps(&frames).await;
+            }
             Err(error) => return self.refuse_batch(&frames, error).await,
         };
+        if self.needs_steps(&needs, ends_with_sync)? {
+            return self.run_steps(&frames).await;
+        }
         self.run_batch(&frames, ends_with_sync, needs).await
     }
 
-    async fn run_batch(&mut self, frames: &[Frame], ends_with_sync: bool, needs: Needs) -> Result<(), End> {
-        if needs.scatter.is_some() || needs.explain.is_some() {
-            let alone = needs.binds <= 1
+    /// Whether the messages do not go to one shard, or none, as they are.
+    fn needs_steps(&mut self, needs: &Needs, ends_with_sync: bool) -> Result<bool, End> {
+        let status = self.session.status();
+        if status == TransactionStatus::Failed {
+            return Ok(false);
+        }
+        if needs.scatter.is_some() || needs.explain.is_some() || needs.describes_explain {
+            let is_alone = needs.binds <= 1
                 && needs.shard.is_none()
                 && needs.commands.is_empty()
                 && !needs.others
                 && !needs.describes_statement;
-            if !alone || needs.limits_rows || !ends_with_sync {
-                let error = SqlError::refused(
-                    "a statement over several shards in a pipeline, or with a row limit, is not supported yet",
-                    "Send it alone, ended by Sync, and read all rows.",
-                );
-                return self.refuse_batch(frames, error).await;
-            }
+            return Ok(!is_alone || needs.limits_rows || !ends_with_sync);
+        }
+        let ends =
+            needs.commands.iter().any(|(command, ..)| matches!(command, Command::Commit | Command::Rollback));
+        if ends && status == TransactionStatus::InBlock && needs.binds > 1 {
+            return Ok(true);
+        }
+        // What follows behind a Flush may need another shard.
+        Ok(!ends_with_sync
+            && needs.executes > 0
+            && needs.may_be_in_block
+            && needs.commands.is_empty()
+            && status == TransactionStatus::Idle
+            && self.is_between_messages())
+    }
+
+    async fn run_batch(&mut self, frames: &[Frame], ends_with_sync: bool, needs: Needs) -> Result<(), End> {
+        if needs.scatter.is_some() || needs.explain.is_some() {
             if self.session.status() == TransactionStatus::Failed {
                 return self.send_batch(frames, None).await;
             }
@@ -235,13 +268,13 @@ impl Client {
         list
     }
 
-    fn body(&self, frame: &Range<usize>) -> Vec<u8> {
+    pub(super) fn body(&self, frame: &Range<usize>) -> Vec<u8> {
         self.input.get(frame.start + HEADER_LEN..frame.end).unwrap_or_default().to_vec()
     }
 
     /// Plans what is parsed, and binds what is bound.
     fn needs(&mut self, input: &[u8], frames: &[Frame]) -> Result<Needs, SqlError> {
-        let mut needs = Needs::default();
+        let mut needs = Needs { may_be_in_block: true, ..Needs::default() };
         let mut portals: Vec<BoundPortal> = Vec::new();
         let mut fresh = Fresh::default();
         for (tag, frame) in frames {
@@ -271,6 +304,7 @@ impl Client {
                             if let Route::Refused(error) = &statement.planned.route {
                                 return Err(SqlError::clone(error));
                             }
+                            needs.describes_explain |= matches!(statement.planned.route, Route::Explain(_));
                             let rules = self.routed.as_deref().map(|routed| Arc::clone(&routed.router));
                             needs.describes =
                                 rules.and_then(|router| statement.planned.describe_shard(router.rules()));
@@ -301,7 +335,7 @@ impl Client {
 
     /// The plan of the statement that a name stands for: as the messages at hand make it, else as the
     /// session has it. `None`: there is none, as a server will say.
-    fn planned_statement(
+    pub(super) fn planned_statement(
         &mut self,
         name: &[u8],
         fresh: &Fresh,
@@ -345,7 +379,7 @@ impl Client {
         }
     }
 
-    fn note_parse(
+    pub(super) fn note_parse(
         &mut self,
         reader: &mut Reader<'_>,
         fresh: &mut Fresh,
@@ -413,7 +447,7 @@ impl Client {
         self.aim(one.text(text), one, scs).is_ok_and(|aimed| matches!(aimed.target, Target::Any))
     }
 
-    fn note_bind(
+    pub(super) fn note_bind(
         &mut self,
         statement: &Arc<PlannedStatement>,
         reader: &mut Reader<'_>,
@@ -428,6 +462,15 @@ impl Client {
         let statement = self.replanned(statement)?;
         let aimed = self.aim_prepared(&statement, &scanned, reader, scs)?;
         needs.changes_names |= aimed.changes_names;
+        needs.may_be_in_block &= matches!(
+            scanned.kind,
+            SqlKind::Select
+                | SqlKind::Values
+                | SqlKind::Insert
+                | SqlKind::Update
+                | SqlKind::Delete
+                | SqlKind::With
+        );
         needs.writes |= aimed.writes;
         let command = if aimed.is_local_setting { Command::Everywhere } else { aimed.command };
         if command != Command::Plain {
@@ -498,13 +541,13 @@ impl Client {
             return self.refuse_batch(frames, error).await;
         }
         for (_, frame) in frames {
-            self.forward(frame.clone())?;
+            self.forward_in_turn(frame.clone()).await?;
         }
         self.forget_closed(frames);
         Ok(())
     }
 
-    fn forget_closed(&mut self, frames: &[Frame]) {
+    pub(super) fn forget_closed(&mut self, frames: &[Frame]) {
         for (_, frame) in frames.iter().filter(|(tag, _)| *tag == frontend::CLOSE) {
             let body = self.body(frame);
             let mut reader = Reader::new(&body);
@@ -545,7 +588,7 @@ impl Client {
             Session::fail(&mut connection.state, false, error, &mut connection.out);
         }
         if let Some(sync) = sync {
-            self.forward(sync)?;
+            self.forward_in_turn(sync).await?;
         }
         Ok(())
     }
@@ -569,14 +612,6 @@ impl Client {
         }
         let wrote = self.routed()?.block.as_ref().and_then(|block| block.wrote);
         let shard = needs.shard.or(wrote);
-        if wrote.is_some() && needs.shard.is_some() && needs.shard != wrote {
-            // The end of the block would be answered by a shard that was not written.
-            let error = SqlError::refused(
-                "a pipeline that ends a transaction and needs another shard than it wrote to is not supported yet",
-                "Send a Sync behind COMMIT.",
-            );
-            return self.refuse_batch(frames, error).await;
-        }
         if needs.writes && wrote.is_none() {
             let shard = shard.map_or_else(|| self.current_or_home(), Ok)?;
             if let Err(error) = self.note_write(shard)? {
@@ -624,7 +659,7 @@ impl Client {
     }
 
     /// The session knows the statements of the messages, though no server was sent them.
-    fn adopt(&mut self, frames: &[Frame]) {
+    pub(super) fn adopt(&mut self, frames: &[Frame]) {
         let Client { input, session, service, database, .. } = self;
         let hidden = database.hidden();
         for (tag, frame) in frames {
@@ -686,14 +721,19 @@ impl Client {
         Ok(())
     }
 
-    async fn scatter_bound(&mut self, bound: &[u8], scatter: &Scatter, wants: Describe) -> Result<bool, End> {
+    pub(super) async fn scatter_bound(
+        &mut self,
+        bound: &[u8],
+        scatter: &Scatter,
+        wants: Describe,
+    ) -> Result<bool, End> {
         const KINDS: [Owed; 5] = [Owed::Parse, Owed::Bind, Owed::DescribePortal, Owed::Execute, Owed::Sync];
         let outcome = self.scatter(&Sent { bytes: bound, kinds: &KINDS }, scatter, wants).await?;
         self.finish_scatter(outcome, frontend::EXECUTE)
     }
 
     /// Parse to Sync of the statement that a Bind names, by the unnamed statement and portal.
-    fn own_bind(&self, frame: &Range<usize>) -> Option<Vec<u8>> {
+    pub(super) fn own_bind(&self, frame: &Range<usize>) -> Option<Vec<u8>> {
         let body = self.body(frame);
         let mut reader = Reader::new(&body);
         let _portal = reader.cstr().ok()?;

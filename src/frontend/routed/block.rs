@@ -18,6 +18,8 @@ pub(super) struct Block {
     pub(super) wrote: Option<ShardId>,
     /// The shards that have joined.
     joined: Vec<ShardId>,
+    /// The client did not begin it: it ends with the messages that need it.
+    pub(super) is_implicit: bool,
     /// One snapshot serves the whole block: it cannot be had of several shards yet.
     is_one_snapshot: bool,
 }
@@ -26,6 +28,16 @@ impl Block {
     pub(super) fn new(begin: &[u8], modes: &Modes) -> Self {
         let one = is_one_snapshot(modes);
         Block { begin: begin.to_vec(), is_one_snapshot: one, ..Block::default() }
+    }
+
+    /// A transaction that the client did not begin.
+    pub(super) fn implicit() -> Self {
+        Block { begin: b"BEGIN".to_vec(), is_implicit: true, ..Block::default() }
+    }
+
+    /// Whether a statement ran in it.
+    pub(super) fn has_joined(&self) -> bool {
+        !self.joined.is_empty()
     }
 }
 
@@ -89,7 +101,7 @@ impl Client {
     /// The connection in use is new to the open block: it joins.
     pub(super) async fn join_block(&mut self) -> Result<Result<(), SqlError>, End> {
         match self.session.status() {
-            TransactionStatus::Idle => return Ok(Ok(())),
+            TransactionStatus::Idle if !self.is_implicit() => return Ok(Ok(())),
             TransactionStatus::Failed => {
                 // The block was lost with its servers: this one gets a failed one, so that everything
                 // up to ROLLBACK is answered as Postgres answers it.
@@ -99,7 +111,7 @@ impl Client {
                 let _expected_to_fail = self.run_own(b"howdah_transaction_lost").await?;
                 return Ok(Ok(()));
             }
-            TransactionStatus::InBlock => {}
+            TransactionStatus::Idle | TransactionStatus::InBlock => {}
         }
         let routed = self.routed()?;
         let Some(block) = &routed.block else { return Ok(Ok(())) };

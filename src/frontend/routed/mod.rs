@@ -6,9 +6,12 @@
 
 mod batch;
 mod block;
+mod implicit;
 mod local;
 mod scatter;
+mod several;
 mod simple;
+mod steps;
 
 use super::client::{Checkout, Client, End};
 use super::relay::Event;
@@ -36,6 +39,8 @@ pub(super) struct Routed {
     /// Other shards of the open block.
     parked: Vec<(ShardId, Lease)>,
     block: Option<Block>,
+    /// Whether statements run that end together: parameters are told behind the last.
+    in_steps: bool,
     /// Prepared statements by the client's name; the unnamed one's is empty.
     statements: HashMap<Box<[u8]>, Arc<PlannedStatement>>,
     /// Where portals of the open block are.
@@ -51,6 +56,7 @@ impl Routed {
             router,
             parked: Vec::new(),
             block: None,
+            in_steps: false,
             statements: HashMap::new(),
             portals: HashMap::new(),
             lifted: Template::default(),
@@ -76,7 +82,7 @@ impl Client {
             }
             frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL => {
                 if self.lease.is_some() {
-                    self.forward(frame.clone())?;
+                    self.forward_in_turn(frame.clone()).await?;
                 }
                 Ok(Some(frame.end))
             }
@@ -90,7 +96,7 @@ impl Client {
                 Ok(Some(frame.end))
             }
             _ if self.is_copying() => {
-                self.forward(frame.clone())?;
+                self.forward_in_turn(frame.clone()).await?;
                 Ok(Some(frame.end))
             }
             _ => {
@@ -163,7 +169,7 @@ impl Client {
         if let Err(error) = self.settle_settings().await? {
             return Ok(Err(error));
         }
-        if self.session.status() != TransactionStatus::Idle && !self.is_in_block() {
+        if !self.is_outside() && !self.is_in_block() {
             return self.join_block().await;
         }
         Ok(Ok(()))
@@ -244,8 +250,8 @@ impl Client {
         {
             return Ok(Err(error));
         }
-        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
-            self.session.tell_parameters(&connection.state, &mut self.out);
+        if !self.routed()?.in_steps {
+            self.tell_parameters();
         }
         Ok(Ok(()))
     }
@@ -273,9 +279,9 @@ impl Client {
 
     /// The connection in use owes nothing more: what becomes of the connections.
     pub(super) fn routed_settled(&mut self) -> bool {
-        let status = self.session.status();
+        let is_outside = self.is_outside();
         let Some(routed) = self.routed.as_deref_mut() else { return true };
-        if status != TransactionStatus::Idle {
+        if !is_outside {
             return false;
         }
         routed.portals.clear();

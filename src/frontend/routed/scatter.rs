@@ -278,8 +278,8 @@ impl Client {
 
     /// Outside a block the connections go back at once.
     fn note_scatter_done(&mut self) {
-        self.note_end_of_work(self.session.status() == TransactionStatus::Idle);
-        if self.session.status() == TransactionStatus::Idle {
+        self.note_end_of_work(self.is_outside());
+        if self.is_outside() {
             self.release_all();
         }
     }

@@ -68,15 +68,11 @@ impl Client {
         if self.session.status() == TransactionStatus::Failed {
             return self.in_failed_block(frame, &sql, &statements).await;
         }
-        if statements.len() > 1
-            && statements.iter().any(|statement| changes_names(statement.text(&sql), statement))
-        {
-            return self.refuse(frontend::QUERY, &names_change()).await;
-        }
         let mut aimed = Vec::new();
         for statement in &statements {
             match self.aim(statement.text(&sql), statement, scs) {
                 Ok(one) => aimed.push(one),
+                Err(_) if statements.len() > 1 => return self.run_several(&sql, &statements).await,
                 Err(error) => return self.refuse(frontend::QUERY, &error).await,
             }
         }
@@ -86,29 +82,29 @@ impl Client {
                 self.send_to(frame, shard).await
             }
             [one] => self.run_one(frame, &sql, one).await,
-            many => match one_shard(many) {
-                Ok(shard) => {
-                    let shard = shard.unwrap_or(self.current_or_home()?);
+            many => match self.one_shard(many)? {
+                Some(shard) => {
                     if many.iter().any(|one| one.writes)
                         && let Err(error) = self.note_write(shard)?
                     {
                         return self.refuse(frontend::QUERY, &error).await;
                     }
-                    if self.routed()?.parked.is_empty()
-                        || !many.iter().any(|one| one.command != Command::Plain)
-                    {
-                        self.begin_natural(many, shard)?;
-                        return self.send_to(frame, shard).await;
-                    }
-                    let error = SqlError::refused(
-                        "transaction commands among several statements in one message are not supported yet in a transaction over several shards",
-                        "Send the statements one by one.",
-                    );
-                    self.refuse(frontend::QUERY, &error).await
+                    self.begin_natural(many, shard)?;
+                    self.send_to(frame, shard).await
                 }
-                Err(error) => self.refuse(frontend::QUERY, &error).await,
+                None => self.run_several(&sql, &statements).await,
             },
         }
+    }
+
+    /// The shard that a whole message of several statements may go to as it is.
+    fn one_shard(&mut self, many: &[Aimed]) -> Result<Option<ShardId>, End> {
+        let Some(shard) = one_shard(many) else { return Ok(None) };
+        let commands = many.iter().any(|one| one.command != Command::Plain || one.is_local_setting);
+        let changes = many.iter().any(|one| one.changes_names);
+        let is_alone = self.routed()?.parked.is_empty();
+        let shard = shard.unwrap_or(self.current_or_home()?);
+        Ok((!changes && (is_alone || !commands)).then_some(shard))
     }
 
     /// The query's aim, where it is the last one but for numbers.
@@ -287,7 +283,7 @@ impl Client {
             }
             return self.tell_failure(tag, &error);
         }
-        self.forward(frame)?;
+        self.forward_in_turn(frame).await?;
         Ok(())
     }
 
@@ -309,11 +305,11 @@ impl Client {
             return self.refuse(frontend::QUERY, &error).await;
         }
         if self.routed()?.parked.is_empty() {
-            self.forward(frame)?;
+            self.forward_in_turn(frame).await?;
             return Ok(());
         }
         // The shard that was written decides; the others were only read, and have nothing to lose.
-        self.forward(frame)?;
+        self.forward_in_turn(frame).await?;
         self.wait_quiet_keeping().await?;
         self.on_each_parked(if is_commit { b"COMMIT" } else { b"ROLLBACK" }).await?;
         self.settle();
@@ -364,16 +360,8 @@ impl Client {
                 (Kind::RollbackTo, Command::Everywhere) => return self.everywhere(frame, sql).await,
                 _ => {}
             }
-        } else if statements
-            .first()
-            .is_some_and(|one| matches!(one.kind, Kind::Rollback | Kind::Commit | Kind::RollbackTo))
-        {
-            // What follows would run unrouted, once the block is over.
-            let error = SqlError::refused(
-                "the end of a failed transaction together with other statements in one message is not supported yet with several shards",
-                "Send ROLLBACK alone.",
-            );
-            return self.refuse(frontend::QUERY, &error).await;
+        } else if statements.len() > 1 {
+            return self.run_several(sql, statements).await;
         }
         let shard = self.current_or_home()?;
         self.send_to(frame, shard).await
@@ -393,22 +381,17 @@ pub(super) fn target_of<V: Values>(planned: &Planned, values: &V, rules: &Rules)
     })
 }
 
-/// The one shard that all statements of a message go to; `None` when any will do.
-fn one_shard(many: &[Aimed]) -> Result<Option<ShardId>, SqlError> {
+/// The one shard that all statements of a message go to; inside, `None` when any will do.
+fn one_shard(many: &[Aimed]) -> Option<Option<ShardId>> {
     let mut found = None;
     for one in many {
         match &one.target {
             Target::Any => {}
             Target::Shard(shard) if found.is_none_or(|other| other == *shard) => found = Some(*shard),
-            _ => {
-                return Err(SqlError::refused(
-                    "several statements in one message that need several shards are not supported yet",
-                    "Send the statements one by one.",
-                ));
-            }
+            _ => return None,
         }
     }
-    Ok(found)
+    Some(found)
 }
 
 /// Statements about the session, which any shard can run.

@@ -1,0 +1,148 @@
+//! Statements that need several shards and follow each other in one message, or in one pipeline: the
+//! bytes that one Postgres answers come also over three shards.
+//!
+//! The exchanges are in `tests/corpus/steps.txt`, in the notation of `support/script.rs`. Rows of one
+//! statement may come in any order.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod support;
+
+use support::compare::difference;
+use support::config::Config;
+use support::postgres::Postgres;
+use support::process;
+use support::proxy::Howdah;
+use support::relay::{Fault, Relay};
+use support::script::{self, Script, Sending, Step};
+use support::wire::Event;
+
+const SCHEMA: &str = "create table kv (k int8 primary key, v text)";
+const HOME: &str = "create table log (a int, b text); create schema other;
+    create table other.only_other (name text); insert into other.only_other values ('here')";
+const ROWS: &str = "insert into kv select i, 'v' || i from generate_series(1, 40) i";
+const RULES: &str = "
+[[group]]
+name = \"kv\"
+
+[[sharded]]
+table = \"public.kv\"
+key = \"k\"
+group = \"kv\"
+";
+
+struct Stage {
+    shards: Vec<Postgres>,
+    plain: Postgres,
+    howdah: Howdah,
+}
+
+impl Stage {
+    fn new(pool: usize) -> Stage {
+        let shards: Vec<Postgres> = (0..3).map(|_| Postgres::start()).collect();
+        for (number, shard) in shards.iter().enumerate() {
+            let mut wire = shard.app();
+            wire.run(SCHEMA);
+            if number == 0 {
+                wire.run(HOME);
+            }
+            wire.run(&format!("{ROWS} where ((hashint8extended(i, 0) & 4095) * 3 / 4096) = {number}"));
+        }
+        let plain = Postgres::start();
+        for sql in [SCHEMA, HOME, ROWS] {
+            plain.app().run(sql);
+        }
+        let rules = process::temporary_folder("rules");
+        std::fs::write(rules.join("rules.toml"), RULES).unwrap();
+        let ports: Vec<u16> = shards.iter().map(|shard| shard.port).collect();
+        let howdah = Howdah::start(&Config::new(&ports).pool("size", pool).rules(rules));
+        Stage { shards, plain, howdah }
+    }
+}
+
+fn corpus() -> Vec<Script> {
+    script::parse(include_str!("corpus/steps.txt"))
+}
+
+/// An exchange's steps, rows of one statement in one order.
+fn run(script: &Script, port: u16, sending: Sending) -> Vec<Step> {
+    let mut steps = script.run(port, sending);
+    let is_row = |event: &Event| matches!(event, Event::Frame(frame) if frame.tag == b'D');
+    for step in &mut steps {
+        for rows in step.events.chunk_by_mut(|a, b| is_row(a) && is_row(b)) {
+            rows.sort_by_key(|event| match event {
+                Event::Frame(frame) => frame.body.clone(),
+                Event::Closed | Event::TimedOut => Vec::new(),
+            });
+        }
+    }
+    steps
+}
+
+#[test]
+fn every_exchange_is_answered_as_by_one_postgres() {
+    let stage = Stage::new(2);
+    let mut wrong = Vec::new();
+    for script in corpus() {
+        let expected = run(&script, stage.plain.port, Sending::Whole);
+        for sending in [Sending::Whole, Sending::Chunks(5)] {
+            let found = run(&script, stage.howdah.port, sending);
+            if let Some(difference) = difference(&expected, &found) {
+                wrong.push(format!("{} ({sending:?})\n{difference}", script.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} exchanges differ:\n{}", wrong.len(), wrong.join("\n\n"));
+    let open = "select count(*) from pg_stat_activity where state like 'idle in transaction%'";
+    for shard in &stage.shards {
+        assert_eq!(shard.app().value(open), "0", "a transaction is open on a shard");
+        assert_eq!(shard.app().value("select count(*) from kv where v <> 'v' || k"), "0");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_leaves_nothing() {
+    let stage = Stage::new(2);
+    for _ in 0..3 {
+        let mut wire = stage.howdah.app();
+        wire.run("begin; select v from kv where k = 1; update kv set v = 'half' where k = 2; select v from kv where k = 3");
+        drop(wire);
+        let mut wire = stage.howdah.app();
+        wire.send(
+            &[
+                support::message::parse("", "update kv set v = 'half' where k = 2", &[]),
+                support::message::bind("", "", &[], &[], &[]),
+                support::message::execute("", 0),
+                support::message::parse("", "select v from kv where k = 3", &[]),
+                support::message::bind("", "", &[], &[], &[]),
+                support::message::execute("", 0),
+                support::message::flush(),
+            ]
+            .concat(),
+        );
+        drop(wire);
+    }
+    let mut wire = stage.howdah.app();
+    support::eventually("nothing is left of the clients", 5, || {
+        wire.value("select count(*) from kv where v = 'half'") == "0"
+            && stage.shards.iter().all(|shard| {
+                let open = "select count(*) from pg_stat_activity where state like 'idle in transaction%'";
+                shard.app().value(open) == "0"
+            })
+    });
+}
+
+#[test]
+fn planted_differences_are_found() {
+    let stage = Stage::new(2);
+    let scripts = corpus();
+    let script = scripts.iter().find(|script| script.name == "a read of all shards among others").unwrap();
+    let expected = run(script, stage.plain.port, Sending::Whole);
+    assert_eq!(difference(&expected, &run(script, stage.howdah.port, Sending::Whole)), None);
+    for fault in [Fault::Drop(b'D'), Fault::Double(b'D'), Fault::Drop(b'C'), Fault::Double(b'Z')] {
+        let relay = Relay::start(stage.howdah.port, fault);
+        let mut found = run(script, relay.port, Sending::Whole);
+        found.truncate(expected.len());
+        assert!(difference(&expected, &found).is_some(), "not found: {fault:?}");
+    }
+}
