@@ -1,27 +1,32 @@
-WITH schema AS (
+-- Reads one database's catalog for Catalog::from_rows: the kind of a row, then up to eleven columns as text.
+-- Temporary relations are left out; OIDs below 16384 are Postgres's own.
+WITH schema AS MATERIALIZED (
   SELECT n.oid, n.nspname FROM pg_catalog.pg_namespace n
   WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ),
-relation AS (
-  SELECT c.oid, s.nspname, c.relname, c.relkind, c.relrowsecurity
+relation AS MATERIALIZED (
+  SELECT c.oid, s.nspname, c.relname, c.relkind, c.relrowsecurity, c.relowner, c.relpersistence, c.reloptions
   FROM pg_catalog.pg_class c JOIN schema s ON s.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
 ),
-trusted AS (
-  SELECT d.objid AS oid
+member AS MATERIALIZED (
+  SELECT d.classid, d.objid, e.extname, v.trusted
   FROM pg_catalog.pg_depend d
   JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
-  JOIN pg_catalog.pg_available_extension_versions v ON v.name = e.extname AND v.version = e.extversion
-  WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-    AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-    AND d.deptype = 'e' AND v.trusted
+  LEFT JOIN pg_catalog.pg_available_extension_versions v ON v.name = e.extname AND v.version = e.extversion
+  WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
+    AND d.classid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_type'::pg_catalog.regclass)
 ),
-pure AS (
+trusted AS MATERIALIZED (
+  SELECT objid AS oid FROM member WHERE classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND trusted
+),
+pure AS MATERIALIZED (
   SELECT p.oid FROM pg_catalog.pg_proc p
   WHERE p.oid < 16384 OR p.oid IN (SELECT oid FROM trusted) OR (p.prokind IN ('f', 'w') AND p.provolatile = 'i')
 ),
-function AS (
-  SELECT p.oid, s.nspname, p.proname, p.prokind,
+function AS MATERIALIZED (
+  SELECT p.oid, s.nspname, p.proname, p.prokind, p.provolatile, p.prolang, p.proargtypes, p.prorettype, p.proretset,
+    p.oid IN (SELECT oid FROM trusted) AS is_trusted,
     CASE WHEN p.prokind = 'a' AND p.oid NOT IN (SELECT oid FROM trusted) THEN NOT EXISTS (
         SELECT FROM pg_catalog.pg_aggregate a,
           LATERAL (VALUES (a.aggtransfn), (a.aggfinalfn), (a.aggcombinefn), (a.aggserialfn), (a.aggdeserialfn),
@@ -33,91 +38,160 @@ function AS (
   JOIN schema s ON s.oid = p.pronamespace
   LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
 ),
-impure AS (SELECT oid, nspname || '.' || proname AS name FROM function WHERE NOT is_pure),
-base AS (
+impure AS MATERIALIZED (SELECT oid, nspname || '.' || proname AS name FROM function WHERE NOT is_pure),
+called AS MATERIALIZED (
+  SELECT DISTINCT d.classid, d.objid, i.name
+  FROM pg_catalog.pg_depend d JOIN impure i ON i.oid = d.refobjid
+  WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+),
+base AS MATERIALIZED (
   WITH RECURSIVE up AS (
     SELECT t.oid, t.typbasetype AS base FROM pg_catalog.pg_type t WHERE t.typtype = 'd'
     UNION ALL SELECT u.oid, t.typbasetype FROM up u JOIN pg_catalog.pg_type t ON t.oid = u.base WHERE t.typtype = 'd'
   )
   SELECT u.oid, u.base FROM up u JOIN pg_catalog.pg_type t ON t.oid = u.base AND t.typtype <> 'd'
+),
+attribute AS MATERIALIZED (
+  SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull, a.attidentity,
+    a.attgenerated
+  FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid AND r.relkind <> 'S'
+  WHERE a.attrelid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped
+),
+database AS MATERIALIZED (
+  SELECT d.oid, d.datname, d.encoding, d.datcollate, coalesce(j->>'datlocprovider', 'c') AS provider,
+    coalesce(j->>'datlocale', j->>'daticulocale', d.datcollate) AS locale
+  FROM pg_catalog.pg_database d, LATERAL pg_catalog.to_jsonb(d) j WHERE d.datname = pg_catalog.current_database()
+),
+collated AS MATERIALIZED (
+  SELECT c.oid, n.nspname, c.collname, c.collisdeterministic,
+    CASE c.collprovider WHEN 'd' THEN d.provider ELSE c.collprovider::text END AS provider,
+    CASE c.collprovider WHEN 'd' THEN d.locale ELSE coalesce(c.collcollate, j->>'colllocale', j->>'colliculocale') END AS locale
+  FROM database d, pg_catalog.pg_collation c JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace,
+    LATERAL (SELECT CASE WHEN c.collprovider NOT IN ('c', 'd') THEN pg_catalog.to_jsonb(c) END) AS json (j)
+  WHERE c.collencoding IN (-1, d.encoding)
 )
-SELECT 'schema', nspname, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text FROM schema
+SELECT 'schema', nspname, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text, NULL::text,
+  NULL::text, NULL::text
+FROM schema
 UNION ALL
-SELECT 'system', c.relname, NULL, NULL, NULL, NULL, NULL
+SELECT 'database', datname, pg_catalog.pg_encoding_to_char(encoding), pg_catalog.current_setting('server_version_num'),
+  (SELECT s.reset_val FROM pg_catalog.pg_settings s WHERE s.name = 'search_path'), CURRENT_USER,
+  (SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(' ', (s.setdatabase <> 0)::text, r.rolname, s.setconfig::text),
+      ',' ORDER BY s.setdatabase, r.rolname COLLATE "C"))
+    FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+    WHERE s.setdatabase IN (0, database.oid)),
+  NULL, NULL, NULL, NULL, NULL
+FROM database
+UNION ALL
+SELECT 'search_path', r.rolname, (s.setdatabase <> 0)::text, pg_catalog.substr(item, 13), NULL, NULL, NULL, NULL, NULL, NULL,
+  NULL, NULL
+FROM database d JOIN pg_catalog.pg_db_role_setting s ON s.setdatabase IN (0, d.oid)
+LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) AS item
+WHERE item LIKE 'search\_path=%'
+UNION ALL
+SELECT 'collation', oid::text, nspname, collname, provider, collisdeterministic::text,
+  (provider = 'b' OR (provider = 'c' AND locale IN ('C', 'POSIX')))::text, NULL, NULL, NULL, NULL, NULL
+FROM collated
+WHERE nspname <> 'pg_catalog' OR oid = 100 OR provider = 'b' OR (provider = 'c' AND locale IN ('C', 'POSIX'))
+  OR oid IN (SELECT attcollation FROM attribute)
+UNION ALL
+SELECT 'system', c.relname, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_class c WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace AND c.relkind IN ('r', 'v')
 UNION ALL
-SELECT 'relation', oid::text, nspname, relname, relkind::text, relrowsecurity::text, NULL FROM relation
+SELECT 'relation', r.oid::text, r.nspname, r.relname, r.relkind::text, r.relrowsecurity::text,
+  pg_catalog.pg_get_userbyid(r.relowner), (r.relpersistence = 'u')::text, r.reloptions::text,
+  CASE WHEN r.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(r.oid) END, NULL, NULL
+FROM relation r
 UNION ALL
-SELECT 'column', r.oid::text, a.attnum::text, a.attname, coalesce(b.base, a.atttypid)::text,
+SELECT 'column', a.attrelid::text, a.attnum::text, a.attname, coalesce(b.base, a.atttypid)::text,
   CASE WHEN a.attidentity <> '' THEN 'sequence'
     WHEN d.oid IS NULL THEN 'none'
     WHEN a.attgenerated <> '' THEN 'generated'
-    WHEN EXISTS (
-      SELECT FROM pg_catalog.pg_depend x JOIN impure i ON i.oid = x.refobjid
-      WHERE x.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND x.objid = d.oid
-        AND x.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass) THEN 'function'
+    WHEN d.oid IN (SELECT objid FROM called WHERE classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass) THEN 'function'
     WHEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) ~* '(nextval|currval|lastval|setval|advisory|txid_|pg_current_xact)' THEN 'sequence'
     ELSE 'plain' END,
-  NULL
-FROM relation r
-JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+  a.atttypid::text, a.atttypmod::text, a.attcollation::text, a.attnotnull::text, a.attidentity::text, NULL
+FROM attribute a
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN base b ON b.oid = a.atttypid
-WHERE r.relkind IN ('r', 'p', 'f', 'v', 'm')
 UNION ALL
-SELECT 'parent', i.inhrelid::text, i.inhparent::text, NULL, NULL, NULL, NULL
-FROM pg_catalog.pg_inherits i JOIN relation r ON r.oid = i.inhrelid
+SELECT 'type', t.oid::text, n.nspname, t.typname, t.typtype::text, t.typarray::text,
+  CASE t.typtype WHEN 'd' THEN t.typbasetype WHEN 'c' THEN t.typrelid WHEN 'r' THEN r.rngsubtype WHEN 'm' THEN m.rngtypid ELSE 0 END::text,
+  t.typtypmod::text, t.typnotnull::text, e.extname, c.relkind::text, NULL
+FROM pg_catalog.pg_type t
+JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace AND n.nspname !~ '^pg_(temp|toast)'
+LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid
+LEFT JOIN pg_catalog.pg_range m ON m.rngmultitypid = t.oid
+LEFT JOIN member e ON e.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND e.objid = t.oid
+WHERE t.oid >= 16384 AND t.typsubscript::pg_catalog.oid <> 'pg_catalog.array_subscript_handler'::pg_catalog.regproc
 UNION ALL
-SELECT DISTINCT 'reads', w.ev_class::text, d.refobjid::text, NULL, NULL, NULL, NULL
+SELECT 'attribute', c.reltype::text, a.attnum::text, a.attname, a.atttypid::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_(temp|toast)'
+WHERE c.relkind = 'c' AND c.oid >= 16384
+UNION ALL
+SELECT 'label', e.enumtypid::text, e.enumlabel, e.enumsortorder::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_enum e
+UNION ALL
+SELECT 'parent', i.inhrelid::text, i.inhparent::text, pg_catalog.pg_get_expr(c.relpartbound, c.oid), NULL, NULL, NULL, NULL, NULL,
+  NULL, NULL, NULL
+FROM pg_catalog.pg_inherits i JOIN relation r ON r.oid = i.inhrelid JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+UNION ALL
+SELECT 'partitioned', p.partrelid::text, p.partstrat::text, p.partattrs::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_partitioned_table p JOIN relation r ON r.oid = p.partrelid
+UNION ALL
+SELECT DISTINCT 'reads', w.ev_class::text, d.refobjid::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_rewrite w
 JOIN relation v ON v.oid = w.ev_class
 JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid
   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> w.ev_class
 JOIN relation r ON r.oid = d.refobjid
 UNION ALL
-SELECT DISTINCT 'calls', w.ev_class::text, i.name, NULL, NULL, NULL, NULL
+SELECT DISTINCT 'calls', w.ev_class::text, i.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_rewrite w
 JOIN relation v ON v.oid = w.ev_class
-JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid
-  AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-JOIN impure i ON i.oid = d.refobjid
+JOIN called i ON i.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND i.objid = w.oid
 UNION ALL
-SELECT DISTINCT 'calls', p.polrelid::text, i.name, NULL, NULL, NULL, NULL
+SELECT DISTINCT 'calls', p.polrelid::text, i.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_policy p
-JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND d.objid = p.oid
-  AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-JOIN impure i ON i.oid = d.refobjid
+JOIN called i ON i.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND i.objid = p.oid
 UNION ALL
-SELECT DISTINCT 'reads', p.polrelid::text, d.refobjid::text, NULL, NULL, NULL, NULL
+SELECT DISTINCT 'reads', p.polrelid::text, d.refobjid::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_policy p
 JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND d.objid = p.oid
   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> p.polrelid
 JOIN relation r ON r.oid = d.refobjid
 UNION ALL
-SELECT 'rule', w.ev_class::text, w.rulename, NULL, NULL, NULL, NULL
+SELECT 'rule', w.ev_class::text, w.rulename, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_rewrite w JOIN relation r ON r.oid = w.ev_class WHERE w.rulename <> '_RETURN'
 UNION ALL
-SELECT 'trigger', t.tgrelid::text, t.tgname, i.name, NULL, NULL, NULL
+SELECT 'trigger', t.tgrelid::text, t.tgname, i.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_trigger t JOIN relation r ON r.oid = t.tgrelid JOIN impure i ON i.oid = t.tgfoid
 WHERE NOT t.tgisinternal
 UNION ALL
-SELECT 'unique', x.indrelid::text, x.indexrelid::text, a.attname, NULL, NULL, NULL
+SELECT 'unique', x.indrelid::text, x.indexrelid::text, x.indkey::text, x.indnkeyatts::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_index x
 JOIN relation r ON r.oid = x.indrelid
-CROSS JOIN LATERAL unnest(x.indkey[0 : x.indnkeyatts - 1]) AS k (attnum)
-LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.attnum AND k.attnum <> 0
 WHERE x.indisunique OR x.indisexclusion
 UNION ALL
-SELECT 'foreign', f.oid::text, f.conrelid::text, f.confrelid::text, a.attname, b.attname, NULL
-FROM pg_catalog.pg_constraint f
-JOIN relation r ON r.oid = f.conrelid
-CROSS JOIN LATERAL unnest(f.conkey, f.confkey) AS k (mine, theirs)
-JOIN pg_catalog.pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.mine
-JOIN pg_catalog.pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = k.theirs
-WHERE f.contype = 'f'
+SELECT 'constraint', k.conrelid::text, k.oid::text, k.conname, k.contype::text, k.conkey::text, k.condeferrable::text,
+  k.confrelid::text, k.confkey::text, k.confupdtype::text, k.confdeltype::text, NULL
+FROM pg_catalog.pg_constraint k JOIN relation r ON r.oid = k.conrelid
+WHERE k.contype IN ('c', 'p', 'u', 'x', 'f')
 UNION ALL
-SELECT 'function', nspname, proname, is_pure::text, takes_row::text, prokind::text, NULL FROM function
+SELECT 'checks', k.conrelid::text, k.contypid::text, i.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_constraint k
+JOIN called i ON i.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND i.objid = k.oid
 UNION ALL
-SELECT 'operator', o.oprname, NULL, NULL, NULL, NULL, NULL
+SELECT 'function', f.nspname, f.proname, f.is_pure::text, f.takes_row::text, f.prokind::text, f.provolatile::text, l.lanname,
+  f.proargtypes::text, f.prorettype::text, f.proretset::text, f.is_trusted::text
+FROM function f JOIN pg_catalog.pg_language l ON l.oid = f.prolang
+UNION ALL
+SELECT 'operator', o.oprname, o.oprleft::text, o.oprright::text, (o.oprcode::pg_catalog.oid IN (SELECT oid FROM impure))::text, NULL,
+  NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_operator o JOIN schema s ON s.oid = o.oprnamespace
-JOIN impure i ON i.oid = o.oprcode
+UNION ALL
+SELECT 'cast', c.castsource::text, c.casttarget::text, c.castcontext::text, i.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_cast c JOIN impure i ON i.oid = c.castfunc

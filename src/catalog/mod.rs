@@ -5,39 +5,54 @@
 //! Must not: know the sharding rules (the planner joins the two), or do I/O: the caller runs
 //! [`LOAD_SQL`] and hands the rows in.
 
+mod database;
+mod function;
 mod relation;
 mod rows;
 mod search_path;
+mod types;
 
-pub use relation::{Column, ColumnDefault, ForeignKey, Relation, RelationKind, Trigger};
+pub use database::{Collation, CollationProvider, DEFAULT_COLLATION, DatabaseFacts};
+pub use function::{Cast, Function, FunctionKind, FunctionName, Volatility};
+pub use relation::{
+    Column, ColumnDefault, Constraint, ConstraintKind, ForeignKey, ForeignKeyAction, Identity, PartitionKey,
+    PartitionStrategy, Relation, RelationKind, Trigger, View,
+};
 pub use rows::BadRow;
 pub use search_path::SearchPath;
+pub use types::{Attribute, Type, TypeKind};
+
+use types::Types;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The statement that reads the catalog from one shard, by the simple protocol: one row set of seven
-/// text columns, for [`Catalog::from_rows`].
-pub const LOAD_SQL: &str = include_str!("load.sql");
+/// The statements that read the catalog from one shard, as one simple query: one row set of twelve text
+/// columns, for [`Catalog::from_rows`].
+///
+/// The settings hold for this query only. Names come with their schemas, values in one form wherever they
+/// are read; a lock that somebody else holds on a view is not waited for long; compiling the query to
+/// machine code would take longer than running it.
+pub const LOAD_SQL: &str = concat!(
+    "SET LOCAL search_path = pg_catalog; SET LOCAL jit = off; SET LOCAL lock_timeout = '5s'; \
+     SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; \
+     SET LOCAL quote_all_identifiers = off; SET LOCAL standard_conforming_strings = on;\n",
+    include_str!("load.sql")
+);
 
-/// Tables, views, functions, triggers of one database.
+/// Tables, views, types, functions, triggers of one database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
     relations: BTreeMap<u32, Relation>,
     by_name: BTreeMap<String, BTreeMap<String, u32>>,
     system_relations: BTreeSet<String>,
-    functions: BTreeMap<String, FunctionName>,
+    types: Types,
+    collations: BTreeMap<u32, Collation>,
+    function_names: BTreeMap<String, FunctionName>,
+    functions: BTreeMap<String, Vec<Function>>,
+    casts: Vec<Cast>,
+    operators: BTreeSet<String>,
     impure_operators: BTreeSet<String>,
-}
-
-/// What is known of all user functions of one name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FunctionName {
-    /// Whether every one of them is IMMUTABLE or of a trusted extension.
-    pub is_pure: bool,
-    /// Whether one that is not takes a single row: `table.function` calls it without parentheses.
-    pub takes_row: bool,
-    /// Whether one of them is an aggregate or a window function.
-    pub is_aggregate: bool,
+    database: DatabaseFacts,
 }
 
 impl Catalog {
@@ -68,18 +83,84 @@ impl Catalog {
         self.relations.values()
     }
 
+    /// Whether there is a schema of this name, other than Postgres's own.
+    pub fn has_schema(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
     /// Whether `pg_catalog` has a table or view of this name.
     pub fn is_system_relation(&self, name: &str) -> bool {
         self.system_relations.contains(name)
     }
 
+    /// The user-defined type of this schema and name.
+    pub fn type_named(&self, schema: &str, name: &str) -> Option<&Type> {
+        self.types.named(schema, name)
+    }
+
+    /// The user-defined type of this OID; `None` for arrays and for Postgres's own.
+    pub fn type_by_oid(&self, oid: u32) -> Option<&Type> {
+        self.types.get(oid)
+    }
+
+    /// The element type of a user-defined type's array type.
+    pub fn array_element(&self, array: u32) -> Option<&Type> {
+        self.types.get(self.types.element(array)?)
+    }
+
+    /// All user-defined types, by OID, without array types.
+    pub fn types(&self) -> impl Iterator<Item = &Type> {
+        self.types.iter()
+    }
+
+    /// The collation of this OID: the database's, those that compare as bytes, those of columns and those
+    /// of users are known.
+    pub fn collation(&self, oid: u32) -> Option<&Collation> {
+        self.collations.get(&oid)
+    }
+
+    /// The collations that are known, by OID.
+    pub fn collations(&self) -> impl Iterator<Item = &Collation> {
+        self.collations.values()
+    }
+
+    /// The database's own collation.
+    pub fn default_collation(&self) -> Option<&Collation> {
+        self.collations.get(&DEFAULT_COLLATION)
+    }
+
     /// What is known of user functions of this name; `None` where there are none.
     pub fn function(&self, name: &str) -> Option<FunctionName> {
-        self.functions.get(name).copied()
+        self.function_names.get(name).copied()
+    }
+
+    /// The user functions and procedures of this name, in any schema.
+    pub fn functions_named(&self, name: &str) -> &[Function] {
+        self.functions.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// All user functions and procedures, by name.
+    pub fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.functions.values().flatten()
+    }
+
+    /// Casts that call user functions which are neither IMMUTABLE nor trusted.
+    pub fn impure_casts(&self) -> &[Cast] {
+        &self.casts
+    }
+
+    /// Whether users or extensions have an operator of this name.
+    pub fn is_user_operator(&self, name: &str) -> bool {
+        self.operators.contains(name)
     }
 
     /// Whether an operator of this name runs a user function that is neither IMMUTABLE nor trusted.
     pub fn is_impure_operator(&self, name: &str) -> bool {
         self.impure_operators.contains(name)
+    }
+
+    /// The database as a whole.
+    pub fn database(&self) -> &DatabaseFacts {
+        &self.database
     }
 }

@@ -1,6 +1,13 @@
 //! Builds a [`Catalog`] from the rows of the loading query.
 
-use super::{Catalog, Column, ColumnDefault, ForeignKey, FunctionName, Relation, RelationKind, Trigger};
+mod keys;
+mod objects;
+
+use super::{
+    Catalog, Column, ColumnDefault, Identity, PartitionKey, PartitionStrategy, Relation, RelationKind,
+    Trigger, View,
+};
+use keys::Keys;
 use std::collections::BTreeMap;
 
 /// A row of the catalog query that is not shaped as expected.
@@ -8,11 +15,16 @@ use std::collections::BTreeMap;
 #[error("unexpected row of the catalog query: {0}")]
 pub struct BadRow(pub String);
 
+/// Columns of a row.
+const WIDTH: usize = 12;
+
 /// The builder: the catalog so far, and what must wait until all rows are read.
 #[derive(Default)]
 struct Builder {
     catalog: Catalog,
-    unique: BTreeMap<(u32, u32), Vec<String>>,
+    keys: Keys,
+    /// Labels of enums with their place in the sort order, which is never NaN.
+    labels: BTreeMap<u32, Vec<(f32, String)>>,
 }
 
 pub(super) fn build<'a, I, R>(rows: I) -> Result<Catalog, BadRow>
@@ -20,38 +32,31 @@ where
     I: IntoIterator<Item = R>,
     R: AsRef<[Option<&'a str>]>,
 {
-    // A UNION ALL promises no order: relations first, then what hangs on them.
-    let is_relation = |row: &R| row.as_ref().first() == Some(&Some("relation"));
-    let (relations, others): (Vec<R>, Vec<R>) = rows.into_iter().partition(is_relation);
+    // A UNION ALL promises no order: relations and types first, then what hangs on them.
+    let is_first = |row: &R| matches!(row.as_ref().first(), Some(Some("relation" | "type")));
+    let (first, others): (Vec<R>, Vec<R>) = rows.into_iter().partition(is_first);
     let mut builder = Builder::default();
-    for row in relations.iter().chain(&others) {
+    for row in first.iter().chain(&others) {
         let row = row.as_ref();
-        builder.row(row).ok_or_else(|| BadRow(format!("{row:?}")))?;
+        row.try_into().ok().and_then(|row| builder.row(row)).ok_or_else(|| BadRow(format!("{row:?}")))?;
     }
     Ok(builder.finish())
 }
 
 impl Builder {
-    fn row(&mut self, row: &[Option<&str>]) -> Option<()> {
-        let [Some(kind), a, b, c, d, e, _] = *row else { return None };
-        match kind {
+    fn row(&mut self, row: &[Option<&str>; WIDTH]) -> Option<()> {
+        let [kind, a, b, c, ..] = *row;
+        match kind? {
             "schema" => {
                 self.catalog.by_name.entry(a?.to_owned()).or_default();
             }
             "system" => {
                 self.catalog.system_relations.insert(a?.to_owned());
             }
-            "relation" => self.relation(a?, b?, c?, d?, e?)?,
-            "column" => {
-                let column = Column {
-                    number: b?.parse().ok()?,
-                    name: c?.to_owned(),
-                    type_oid: d?.parse().ok()?,
-                    default: default(e?)?,
-                };
-                self.relation_mut(a?)?.columns.push(column);
-            }
-            "parent" => self.parent(a?, b?)?,
+            "relation" => self.relation(row)?,
+            "column" => self.column(row)?,
+            "parent" => self.parent(a?, b?, c)?,
+            "partitioned" => self.partitioned(a?, b?, c?)?,
             "reads" => {
                 let read = b?.parse().ok()?;
                 self.relation_mut(a?)?.reads.push(read);
@@ -62,17 +67,10 @@ impl Builder {
                 let trigger = Trigger { name: b?.to_owned(), function: c?.to_owned() };
                 self.relation_mut(a?)?.triggers.push(trigger);
             }
-            "unique" => {
-                let key = (a?.parse().ok()?, b?.parse().ok()?);
-                // An expression of the index comes as an empty name.
-                self.unique.entry(key).or_default().push(c.unwrap_or_default().to_owned());
-            }
-            "foreign" => self.foreign(a?, b?, c?, (d?, e?))?,
-            "function" => self.function(b?, c?, d?, e?)?,
-            "operator" => {
-                self.catalog.impure_operators.insert(a?.to_owned());
-            }
-            _ => return None,
+            "unique" => self.keys.unique(row)?,
+            "constraint" => self.keys.constraint(row, &mut self.catalog)?,
+            "checks" => self.checks(a?, b?, c?)?,
+            _ => self.object(row)?,
         }
         Some(())
     }
@@ -81,9 +79,10 @@ impl Builder {
         self.catalog.relations.get_mut(&oid.parse().ok()?)
     }
 
-    fn relation(&mut self, oid: &str, schema: &str, name: &str, kind: &str, security: &str) -> Option<()> {
-        let oid = oid.parse().ok()?;
-        let kind = match kind {
+    fn relation(&mut self, row: &[Option<&str>; WIDTH]) -> Option<()> {
+        let [_, oid, schema, name, kind, security, owner, _is_unlogged, options, definition, _, _] = *row;
+        let (oid, schema, name, options) = (oid?.parse().ok()?, schema?, name?, options.unwrap_or_default());
+        let kind = match kind? {
             "r" => RelationKind::Table,
             "p" => RelationKind::Partitioned,
             "v" => RelationKind::View,
@@ -92,20 +91,33 @@ impl Builder {
             "S" => RelationKind::Sequence,
             _ => return None,
         };
+        let view = definition.map(|definition| {
+            Box::new(View {
+                definition: definition.trim().trim_end_matches(';').to_owned(),
+                is_security_barrier: option(options, "security_barrier"),
+                is_security_invoker: option(options, "security_invoker"),
+            })
+        });
         let relation = Relation {
             oid,
             schema: schema.to_owned(),
             name: name.to_owned(),
             kind,
-            has_row_security: boolean(security)?,
+            owner: owner?.to_owned(),
+            has_row_security: boolean(security?)?,
             columns: Vec::new(),
             parents: Vec::new(),
             children: Vec::new(),
+            partition_key: None,
+            partition_bound: None,
+            view,
             reads: Vec::new(),
             calls: Vec::new(),
             has_rules: false,
             triggers: Vec::new(),
             unique_keys: Vec::new(),
+            constraints: Vec::new(),
+            checks_call: Vec::new(),
             foreign_keys: Vec::new(),
         };
         self.catalog.relations.insert(oid, relation);
@@ -113,45 +125,73 @@ impl Builder {
         Some(())
     }
 
-    fn parent(&mut self, child: &str, parent: &str) -> Option<()> {
+    fn column(&mut self, row: &[Option<&str>; WIDTH]) -> Option<()> {
+        let [_, of, at, name, base, filled_by, declared, typmod, collation, is_not_null, identity, _] = *row;
+        let column = Column {
+            number: at?.parse().ok()?,
+            name: name?.to_owned(),
+            type_oid: base?.parse().ok()?,
+            declared_type: declared?.parse().ok()?,
+            typmod: typmod?.parse().ok()?,
+            collation: collation?.parse().ok()?,
+            is_not_null: boolean(is_not_null?)?,
+            identity: match identity {
+                Some("a") => Some(Identity::Always),
+                Some("d") => Some(Identity::ByDefault),
+                _ => None,
+            },
+            default: default(filled_by?)?,
+        };
+        self.relation_mut(of?)?.columns.push(column);
+        Some(())
+    }
+
+    fn parent(&mut self, child: &str, parent: &str, bound: Option<&str>) -> Option<()> {
         let (child, parent) = (child.parse().ok()?, parent.parse().ok()?);
-        self.catalog.relations.get_mut(&child)?.parents.push(parent);
+        let below = self.catalog.relations.get_mut(&child)?;
+        below.parents.push(parent);
+        below.partition_bound = bound.map(str::to_owned);
         if let Some(above) = self.catalog.relations.get_mut(&parent) {
             above.children.push(child);
         }
         Some(())
     }
 
-    fn foreign(&mut self, oid: &str, from: &str, to: &str, pair: (&str, &str)) -> Option<()> {
-        let (oid, references) = (oid.parse().ok()?, to.parse().ok()?);
-        let pair = (pair.0.to_owned(), pair.1.to_owned());
-        let keys = &mut self.relation_mut(from)?.foreign_keys;
-        match keys.iter_mut().find(|key| key.oid == oid) {
-            Some(key) => key.columns.push(pair),
-            None => keys.push(ForeignKey { oid, references, columns: vec![pair] }),
-        }
+    fn partitioned(&mut self, table: &str, strategy: &str, columns: &str) -> Option<()> {
+        let strategy = match strategy {
+            "h" => PartitionStrategy::Hash,
+            "l" => PartitionStrategy::List,
+            "r" => PartitionStrategy::Range,
+            _ => return None,
+        };
+        let columns = numbers(columns)?;
+        self.relation_mut(table)?.partition_key = Some(PartitionKey { strategy, columns });
         Some(())
     }
 
-    fn function(&mut self, name: &str, is_pure: &str, takes_row: &str, kind: &str) -> Option<()> {
-        let (is_pure, takes_row) = (boolean(is_pure)?, boolean(takes_row)?);
-        let start = FunctionName { is_pure: true, takes_row: false, is_aggregate: false };
-        let entry = self.catalog.functions.entry(name.to_owned()).or_insert(start);
-        entry.is_pure &= is_pure;
-        entry.takes_row |= takes_row && !is_pure;
-        entry.is_aggregate |= matches!(kind, "a" | "w");
+    /// A function that a CHECK constraint of a table or domain calls.
+    fn checks(&mut self, table: &str, domain: &str, function: &str) -> Option<()> {
+        if let Some(relation) = self.relation_mut(table) {
+            relation.checks_call.push(function.to_owned());
+        } else if let Some(domain) = self.catalog.types.get_mut(domain.parse().ok()?) {
+            domain.calls.push(function.to_owned());
+        }
         Some(())
     }
 
     fn finish(mut self) -> Catalog {
-        for ((table, _), columns) in self.unique {
-            if let Some(relation) = self.catalog.relations.get_mut(&table) {
-                relation.unique_keys.push(columns);
-            }
-        }
+        // Equal schemas give equal catalogs, in whatever order the rows came.
         for relation in self.catalog.relations.values_mut() {
             relation.columns.sort_by_key(|column| column.number);
+            for oids in [&mut relation.parents, &mut relation.children, &mut relation.reads] {
+                oids.sort_unstable();
+            }
+            relation.calls.sort_unstable();
+            relation.checks_call.sort_unstable();
+            relation.triggers.sort_by(|a, b| a.name.cmp(&b.name));
         }
+        std::mem::take(&mut self.keys).finish(&mut self.catalog);
+        self.finish_objects();
         self.catalog
     }
 }
@@ -162,6 +202,24 @@ fn boolean(text: &str) -> Option<bool> {
         "false" | "f" => Some(false),
         _ => None,
     }
+}
+
+/// Numbers in the form of an array, `{1,2}`, or of a vector, `1 2`.
+fn numbers<T: std::str::FromStr>(text: &str) -> Option<Vec<T>> {
+    let inner = text.trim_start_matches('{').trim_end_matches('}');
+    inner.split([',', ' ']).filter(|item| !item.is_empty()).map(|item| item.parse().ok()).collect()
+}
+
+/// Whether a relation's option is on. Source: PostgreSQL, `parse_bool` in `utils/adt/bool.c`.
+fn option(options: &str, name: &str) -> bool {
+    let inner = options.trim_start_matches('{').trim_end_matches('}');
+    let value = inner.split(',').find_map(|item| item.strip_prefix(name)?.strip_prefix('='));
+    value.is_some_and(|value| {
+        !value.is_empty()
+            && ["true", "yes", "on", "1"]
+                .iter()
+                .any(|yes| yes.starts_with(&value.to_ascii_lowercase()) && value != "o")
+    })
 }
 
 fn default(text: &str) -> Option<ColumnDefault> {
@@ -178,24 +236,29 @@ fn default(text: &str) -> Option<ColumnDefault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::TypeKind;
 
     fn row<'a>(kind: &'a str, rest: &[&'a str]) -> Vec<Option<&'a str>> {
         let mut row = vec![Some(kind)];
         row.extend(rest.iter().map(|value| Some(*value)));
-        row.resize(7, None);
+        row.resize(WIDTH, None);
         row
     }
 
     #[test]
     fn rows_may_come_in_any_order() {
         let mut rows = vec![
-            row("relation", &["1", "public", "t", "p", "false"]),
-            row("relation", &["2", "public", "t1", "r", "true"]),
-            row("column", &["1", "2", "b", "25", "plain"]),
-            row("column", &["1", "1", "a", "20", "none"]),
+            row("relation", &["1", "public", "t", "p", "false", "me"]),
+            row("relation", &["2", "public", "t1", "r", "true", "me"]),
+            row("column", &["1", "2", "b", "25", "plain", "25", "-1", "100", "false"]),
+            row("column", &["1", "1", "a", "20", "none", "16400", "-1", "0", "true"]),
             row("parent", &["2", "1"]),
-            row("unique", &["1", "9", "a"]),
-            row("unique", &["1", "9"]),
+            row("unique", &["1", "9", "1 0 2", "2"]),
+            row("type", &["16400", "app", "key", "d", "16399", "20", "-1", "false"]),
+            row("type", &["16402", "app", "mood", "e", "16401", "0", "-1", "false"]),
+            row("label", &["16402", "sad", "1.5"]),
+            row("label", &["16402", "glad", "1"]),
+            row("checks", &["0", "16400", "app.f"]),
         ];
         let catalog = Catalog::from_rows(&rows).unwrap();
         rows.reverse();
@@ -209,6 +272,26 @@ mod tests {
         assert_eq!(table.children, [2]);
         assert_eq!(table.unique_keys, [["a", ""]]);
         assert!(catalog.relation_by_oid(2).unwrap().has_row_security);
+        let mood = catalog.type_named("app", "mood").unwrap();
+        assert_eq!(mood.kind, TypeKind::Enum(vec!["glad".to_owned(), "sad".to_owned()]));
+        assert_eq!(catalog.array_element(16401), Some(mood));
+        assert_eq!(catalog.type_by_oid(16400).unwrap().calls, ["app.f"]);
+        assert_eq!(catalog.type_named("public", "mood"), None);
+    }
+
+    #[test]
+    fn options_are_read_as_postgres_reads_booleans() {
+        for (options, expected) in [
+            ("{security_barrier=true}", true),
+            ("{check_option=local,security_barrier=ON}", true),
+            ("{security_barrier=t}", true),
+            ("{security_barrier=1}", true),
+            ("{security_barrier=off}", false),
+            ("{security_barrier=false,security_invoker=true}", false),
+            ("", false),
+        ] {
+            assert_eq!(option(options, "security_barrier"), expected, "{options}");
+        }
     }
 
     #[test]
@@ -218,7 +301,7 @@ mod tests {
             row("relation", &["1", "public", "t", "?", "false"]),
             row("column", &["7", "1", "a", "20", "none"]),
             row("nonsense", &[]),
-            vec![None; 7],
+            vec![None; WIDTH],
             vec![Some("schema"), Some("a")],
         ] {
             assert!(Catalog::from_rows([&bad]).is_err(), "{bad:?}");

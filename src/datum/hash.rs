@@ -99,7 +99,7 @@ fn hash_u32(value: u32, seed: u64) -> u64 {
 }
 
 /// `hash_any_extended`.
-fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
+pub(super) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
     let mut state = State::new(bytes.len() as u32, seed);
     let (blocks, tail) = bytes.as_chunks::<12>();
     for block in blocks {

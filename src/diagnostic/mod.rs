@@ -4,10 +4,12 @@
 //! it never shows the value of a key that names a secret (see [`SourceText`]).
 
 mod document;
+mod one_or_more;
 mod source;
 mod suggest;
 
 pub use document::{At, Document, read_toml};
+pub use one_or_more::OneOrMore;
 pub use source::SourceText;
 pub use suggest::did_you_mean;
 

@@ -27,13 +27,6 @@ pub(super) struct Scratch {
     pub(super) scanned: Statements,
 }
 
-impl Scratch {
-    /// Room to read into.
-    pub(super) fn chunk(&mut self) -> &mut [u8] {
-        &mut self.chunk
-    }
-}
-
 thread_local! {
     static SCRATCH: RefCell<Scratch> =
         RefCell::new(Scratch { chunk: vec![0; CHUNK].into(), scanned: Statements::default() });
@@ -133,7 +126,7 @@ impl Client {
     }
 
     /// Reads the client, unless too much of it waits already.
-    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+    pub(super) fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let backlog = self
             .lease
             .as_mut()
@@ -206,6 +199,10 @@ impl Client {
                 connection.state.is_quiet() && connection.passing == 0 && connection.partial.is_empty();
             if let Err(event) = send_run(stream, out, run, sent_bytes, cx) {
                 return Poll::Ready(Some(event));
+            }
+            if connection.state.is_ending {
+                let in_message = connection.passing > 0;
+                return Poll::Ready(Some(Event::ServerGone { in_message, reason: None }));
             }
             Poll::Ready(settled.then_some(Event::Settled))
         })

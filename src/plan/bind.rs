@@ -2,12 +2,14 @@
 //!
 //! Costs about a hash of the key and allocates nothing unless it fails.
 
+use super::limit::limits;
 use super::{Bound, KeyPurpose, KeyRoute, KeySource, ParamType, Planned, Route};
 use crate::datum::int8::{self, Int8Text};
-use crate::datum::{hash, oid};
+use crate::datum::key::KeyValue;
+use crate::datum::oid;
 use crate::error::SqlError;
-use crate::ids::ShardId;
-use crate::rules::{BucketMap, Rules};
+use crate::ids::{ShardId, ShardSet};
+use crate::rules::{Placement, Rules};
 use crate::sqlstate;
 
 /// A parameter's value as Bind carries it.
@@ -53,7 +55,8 @@ pub fn bind<'p, V: Values>(planned: &'p Planned, rules: &Rules, values: &V) -> R
         Route::Key(route) => key_shard(route, rules, values).map(Bound::Single),
         Route::Scatter(scatter) => {
             time_independent(values)?;
-            Ok(Bound::Scatter(scatter))
+            let shards = ShardSet::all(rules.shard_count());
+            Ok(Bound::Scatter { scatter, shards, limits: limits(&scatter.merge, values)? })
         }
         Route::Explain(explain) => Ok(Bound::Explain(explain)),
         Route::Refused(error) => Err(SqlError::clone(error)),
@@ -84,7 +87,12 @@ fn key_shard<V: Values>(route: &KeyRoute, rules: &Rules, values: &V) -> Result<S
                 continue;
             }
         };
-        let shard = shard_of(&group.map, value);
+        let Some(shard) = shard_of(&group.placement, value) else {
+            match route.purpose {
+                KeyPurpose::Find => continue,
+                KeyPurpose::Place => return Err(no_place()),
+            }
+        };
         match found {
             Some(other) if other != shard => return Err(several_shards()),
             _ => found = Some(shard),
@@ -95,8 +103,8 @@ fn key_shard<V: Values>(route: &KeyRoute, rules: &Rules, values: &V) -> Result<S
 
 /// The shard of an integer key.
 #[inline]
-fn shard_of(map: &BucketMap, value: i64) -> ShardId {
-    map.shard(hash::hash_int8(value, 0))
+fn shard_of(placement: &Placement, value: i64) -> Option<ShardId> {
+    placement.shard(&[KeyValue::Int8(value)])
 }
 
 fn is_null<V: Values>(source: &KeySource, values: &V) -> bool {
@@ -233,6 +241,12 @@ fn null_key() -> SqlError {
 }
 
 #[cold]
-fn missing_value() -> SqlError {
+fn no_place() -> SqlError {
+    SqlError::new(sqlstate::CHECK_VIOLATION, "no shard takes rows with this sharding key")
+        .with_hint("Add a range or list entry for it to the sharding rules.")
+}
+
+#[cold]
+pub(super) fn missing_value() -> SqlError {
     SqlError::protocol("bind message supplies too few parameters")
 }

@@ -71,7 +71,7 @@ impl<'a> Parts<'a> {
             Route::Key(route) => parts.key = Some(key_words(route)),
             Route::Scatter(scatter) => {
                 parts.plan = "Scatter";
-                parts.shards = Some((0..scatter.shards).map(|shard| name(ShardId(shard))).collect());
+                parts.shards = Some(shard_names.to_vec());
                 parts.merge = Some(merge_words(&scatter.merge));
             }
             Route::Explain(_) => parts.plan = "Explain",
@@ -87,7 +87,10 @@ impl<'a> Parts<'a> {
                 parts.shards = None;
                 parts.error = Some(error);
             }
-            Some(Ok(Bound::Scatter(_) | Bound::Explain(_))) | None => {}
+            Some(Ok(Bound::Scatter { shards, .. })) => {
+                parts.shards = Some(shards.iter().map(name).collect());
+            }
+            Some(Ok(Bound::Explain(_))) | None => {}
         }
         parts
     }
@@ -238,7 +241,7 @@ pub(super) fn refusal(kind: &Kind, items: &[ShardedItem<'_>], declined: &[Declin
     let noun = if names.len() == 1 { "table" } else { "tables" };
     let reasons: Vec<&str> = declined.iter().map(|declined| declined.reason.as_str()).collect();
     let keys: Vec<String> =
-        items.iter().map(|item| format!("{}.{} = ...", item.table.table, item.table.key)).collect();
+        items.iter().map(|item| format!("{}.{} = ...", item.table.table, item.table.key())).collect();
     let hint = match kind {
         Kind::Insert(_) => {
             "Give the sharding key as a constant or parameter, one row per statement.".to_owned()

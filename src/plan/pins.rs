@@ -138,7 +138,7 @@ impl Pins<'_> {
     }
 
     fn if_key(&self, index: usize, column: &str) -> Option<usize> {
-        (self.items.get(index)?.table.key == column).then_some(index)
+        self.items.get(index)?.table.keys.iter().any(|key| key == column).then_some(index)
     }
 
     /// The sharded item at this place, if it has the column.
@@ -147,7 +147,7 @@ impl Pins<'_> {
         let table = self.items.get(index)?.table;
         let has = match self.schema.sharded_relation(table) {
             Some(relation) => relation.column(column).is_some(),
-            None => table.key == column,
+            None => table.keys.iter().any(|key| key == column),
         };
         has.then_some(index)
     }

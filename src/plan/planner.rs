@@ -6,6 +6,7 @@ use super::schema::{Meaning, Schema, Single};
 use super::{Context, Declined, Explain, Planned, Route, explain, scatter, single, utility, verify, write};
 use crate::error::SqlError;
 use crate::ids::ShardId;
+use crate::rules::{KeyType, Placement};
 use crate::sql::analysis::{self, Analysis, Kind, Source};
 use crate::sql::template::{self, Template};
 
@@ -262,21 +263,33 @@ fn usable(subject: &Subject<'_>, item: &ShardedItem<'_>) -> Result<(), SqlError>
     let table = item.table;
     let Some(relation) = subject.schema().sharded_relation(table) else { return Ok(()) };
     let name = &table.table;
-    let Some(key) = relation.column(&table.key) else {
+    let is_planned = subject.schema().rules().group(table.group).is_some_and(|group| {
+        group.key_types == [KeyType::Int8] && matches!(group.placement, Placement::Hash(_))
+    });
+    if !is_planned {
         return Err(SqlError::refused(
-            format!("sharded table \"{name}\" has no column \"{}\", its sharding key", table.key),
+            format!("\"{name}\" is sharded in a way that is not planned yet"),
+            "Only tables sharded by the hash of one int8 key are.",
+        ));
+    }
+    let Some(key) = relation.column(table.key()) else {
+        return Err(SqlError::refused(
+            format!("sharded table \"{name}\" has no column \"{}\", its sharding key", table.key()),
             "Correct the sharding rules.",
         ));
     };
     if !crate::datum::oid::is_integer(key.type_oid) {
         return Err(SqlError::refused(
-            format!("the sharding key \"{}\" of \"{name}\" is not a smallint, integer or bigint", table.key),
+            format!(
+                "the sharding key \"{}\" of \"{name}\" is not a smallint, integer or bigint",
+                table.key()
+            ),
             "Only integer keys are supported yet.",
         ));
     }
     if key.default == crate::catalog::ColumnDefault::Generated {
         return Err(SqlError::refused(
-            format!("the sharding key \"{}\" of \"{name}\" is a generated column", table.key),
+            format!("the sharding key \"{}\" of \"{name}\" is a generated column", table.key()),
             "Make it a plain column.",
         ));
     }

@@ -230,6 +230,10 @@ fn hazards(
         if part.columns.iter().any(|c: &Column| c.default == ColumnDefault::Function) {
             single.refuse_write = Some(format!("\"{}\" has a default that calls a user function", part.name));
         }
+        if let Some(function) = part.checks_call.first() {
+            let name = &part.name;
+            single.refuse_write = Some(format!("a check of \"{name}\" calls the user function {function}()"));
+        }
         let to_sharded = part.foreign_keys.iter().any(|key| reaching.contains_key(&key.references));
         let referencing = references.get(&oid).map_or(&[][..], Vec::as_slice);
         let from_sharded = referencing.iter().any(|other| reaching.contains_key(other));

@@ -35,7 +35,8 @@ pub(super) fn route(subject: &Subject<'_>, analysis: &Analysis, items: &[Sharded
     let mut constants = pins.find().map_err(|item| {
         format!(
             "no condition {} = constant or parameter restricts all rows of \"{}\" that count",
-            item.table.key, item.table.table
+            item.table.key(),
+            item.table.table
         )
     })?;
     if let Some(placed) = placed {
@@ -69,7 +70,7 @@ fn inserted_key(
     target: &ShardedItem<'_>,
     insert: &crate::sql::analysis::Insert,
 ) -> Result<Option<Constant>, String> {
-    let (name, key) = (&target.table.table, &target.table.key);
+    let (name, key) = (&target.table.table, target.table.key());
     let row = match &insert.source {
         InsertSource::Row(row) => row,
         InsertSource::Rows(_) => return Err(format!("INSERT of several rows into \"{name}\"")),
@@ -79,7 +80,7 @@ fn inserted_key(
     let place = if insert.columns.is_empty() {
         let relation = subject.schema().sharded_relation(target.table);
         let relation = relation.ok_or_else(|| format!("the columns of \"{name}\" are not known"))?;
-        relation.columns.iter().position(|column| column.name == *key)
+        relation.columns.iter().position(|column| column.name == key)
     } else {
         insert.columns.iter().position(|column| column == key)
     };

@@ -22,9 +22,9 @@ pub(super) fn check(
         Kind::Insert(insert) => &insert.conflict_sets,
         Kind::Select | Kind::Delete => &[],
     };
-    if sets.contains(&table.key) {
+    if table.keys.iter().any(|key| sets.contains(key)) {
         return Err(SqlError::refused(
-            format!("changing the sharding key \"{}\" of \"{name}\" is not supported yet", table.key),
+            format!("changing the sharding key \"{}\" of \"{name}\" is not supported yet", table.key()),
             "Delete the row and insert it with the new key.",
         ));
     }
@@ -71,7 +71,9 @@ fn unique_keys(
     kind: &Kind,
     sets: &[String],
 ) -> Result<(), SqlError> {
-    for columns in relation.unique_keys.iter().filter(|columns| !columns.contains(&table.key)) {
+    for columns in
+        relation.unique_keys.iter().filter(|columns| !table.keys.iter().all(|key| columns.contains(key)))
+    {
         let is_touched = match kind {
             Kind::Insert(_) => true,
             Kind::Update(_) => columns.iter().any(|c| c.is_empty() || sets.contains(c)),
@@ -82,7 +84,8 @@ fn unique_keys(
             return Err(SqlError::refused(
                 format!(
                     "a unique key ({columns}) of sharded table \"{}\" does not contain its sharding key \"{}\", so no shard can check it",
-                    table.table, table.key
+                    table.table,
+                    table.key()
                 ),
                 "Add the sharding key to the unique key.",
             ));
@@ -116,7 +119,9 @@ fn foreign_keys(
     let catalog = subject.schema().catalog();
     let is_colocated = |from: &Relation, to: &Relation, columns: &[(String, String)]| {
         let (Some(from), Some(to)) = (rule_of(subject, from), rule_of(subject, to)) else { return false };
-        from.group == to.group && columns.iter().any(|(a, b)| *a == from.key && *b == to.key)
+        let mut keys = from.keys.iter().zip(&to.keys);
+        from.group == to.group
+            && keys.all(|(mine, theirs)| columns.iter().any(|(a, b)| a == mine && b == theirs))
     };
     let refused = |other: &Relation| {
         Err(SqlError::refused(
@@ -162,7 +167,7 @@ fn foreign_keys(
 }
 
 fn insert_refusal(insert: &Insert, table: &ShardedTable) -> Result<(), SqlError> {
-    let (name, key) = (&table.table, &table.key);
+    let (name, key) = (&table.table, table.key());
     match &insert.source {
         InsertSource::Rows(rows) => Err(SqlError::refused(
             format!("INSERT of {rows} rows into sharded table \"{name}\" is not supported yet"),

@@ -1,21 +1,32 @@
 //! Sharding rules: which table lies where.
 //!
-//! [`Rules`] is the validated, immutable form: colocation groups with their bucket maps, sharded tables,
-//! single tables. Everything without a rule is single, on the home shard.
+//! [`Rules`] is the validated, immutable form: colocation groups with their placements, sharded, reference
+//! and single tables, schemas on one shard, and what user functions and triggers touch. Everything without
+//! a rule is single, on the home shard.
 
-mod bucket;
+mod model;
+mod placement;
 mod raw;
 mod validate;
 
-pub use bucket::BucketMap;
+pub use crate::datum::key::KeyType;
+pub use model::{
+    FunctionRule, FunctionTouches, Group, GroupId, ReferenceTable, SchemaRule, ShardedTable, SingleTable,
+    TriggerRule, TriggerTouches,
+};
+pub use placement::{BucketMap, Edge, IntervalMap, ListMap, Placement, Range, RangeMap, Step};
 pub use raw::RawRules;
 pub use validate::read;
 
 use crate::ids::ShardId;
 
-/// A colocation group's place in [`Rules`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct GroupId(pub u16);
+/// The JSON schema of a file of rules, indented, with a line end.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(RawRules);
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}
 
 /// The validated rules of one cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,46 +35,27 @@ pub struct Rules {
     shards: Vec<String>,
     groups: Vec<Group>,
     sharded: Vec<ShardedTable>,
+    references: Vec<ReferenceTable>,
     singles: Vec<SingleTable>,
-}
-
-/// Tables whose equal keys lie on the same shard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// As the rules name it.
-    pub name: String,
-    /// Where its buckets lie.
-    pub map: BucketMap,
-}
-
-/// A table whose rows lie on the shard of their key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShardedTable {
-    /// Schema, as Postgres stores it.
-    pub schema: String,
-    /// Table.
-    pub table: String,
-    /// Key column.
-    pub key: String,
-    /// Colocation group.
-    pub group: GroupId,
-}
-
-/// A table that lies whole on one shard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SingleTable {
-    /// Schema, as Postgres stores it.
-    pub schema: String,
-    /// Table.
-    pub table: String,
-    /// Where it lies.
-    pub shard: ShardId,
+    schemas: Vec<SchemaRule>,
+    functions: Vec<FunctionRule>,
+    triggers: Vec<TriggerRule>,
 }
 
 impl Rules {
     /// Rules for a cluster without sharded tables: everything on the home shard.
     pub fn unsharded(shards: Vec<String>, home: ShardId) -> Rules {
-        Rules { home, shards, groups: Vec::new(), sharded: Vec::new(), singles: Vec::new() }
+        Rules {
+            home,
+            shards,
+            groups: Vec::new(),
+            sharded: Vec::new(),
+            references: Vec::new(),
+            singles: Vec::new(),
+            schemas: Vec::new(),
+            functions: Vec::new(),
+            triggers: Vec::new(),
+        }
     }
 
     /// How many shards the cluster has.
@@ -76,6 +68,11 @@ impl Rules {
         &self.shards
     }
 
+    /// The colocation groups, in the order of their ids.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
     /// The colocation group of this id.
     pub fn group(&self, id: GroupId) -> Option<&Group> {
         self.groups.get(usize::from(id.0))
@@ -86,9 +83,34 @@ impl Rules {
         &self.sharded
     }
 
+    /// The reference tables.
+    pub fn references(&self) -> &[ReferenceTable] {
+        &self.references
+    }
+
     /// The tables that a rule names as single.
     pub fn singles(&self) -> &[SingleTable] {
         &self.singles
+    }
+
+    /// The schemas that a rule puts on one shard.
+    pub fn schemas(&self) -> &[SchemaRule] {
+        &self.schemas
+    }
+
+    /// The rule of the schema, where it has one.
+    pub fn schema(&self, name: &str) -> Option<&SchemaRule> {
+        self.schemas.iter().find(|rule| rule.schema == name)
+    }
+
+    /// What the rules say of user functions.
+    pub fn functions(&self) -> &[FunctionRule] {
+        &self.functions
+    }
+
+    /// What the rules say of triggers.
+    pub fn triggers(&self) -> &[TriggerRule] {
+        &self.triggers
     }
 
     /// Whether any table is sharded.
@@ -96,8 +118,52 @@ impl Rules {
         !self.sharded.is_empty()
     }
 
+    /// Whether all tables lie on the home shard, so that nothing has to be planned.
+    pub fn is_home_only(&self) -> bool {
+        let home = self.home;
+        self.sharded.is_empty()
+            && self.references.is_empty()
+            && self.singles.iter().all(|rule| rule.shard == home)
+            && self.schemas.iter().all(|rule| rule.shard == home)
+    }
+
     /// The home shard.
     pub fn home(&self) -> ShardId {
         self.home
     }
+
+    /// The same rules, with the bucket maps that `map_of` gives for hash groups (those of the store) in place
+    /// of the default ones.
+    ///
+    /// # Errors
+    /// [`NoSuchShard`] where a map names a shard that the cluster does not have.
+    pub fn with_maps(
+        mut self,
+        mut map_of: impl FnMut(&Group) -> Option<BucketMap>,
+    ) -> Result<Rules, NoSuchShard> {
+        let shards = self.shard_count();
+        for group in &mut self.groups {
+            if !matches!(group.placement, Placement::Hash(_)) {
+                continue;
+            }
+            let Some(map) = map_of(group) else { continue };
+            if let Some(shard) = map.as_slice().iter().find(|shard| shard.0 >= shards) {
+                return Err(NoSuchShard { group: group.name.clone(), shard: *shard, shards });
+            }
+            group.placement = Placement::Hash(map);
+        }
+        Ok(self)
+    }
+}
+
+/// A bucket map that does not fit the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the bucket map of group `{group}` names shard {shard}; the cluster has {shards}, counted from 0")]
+pub struct NoSuchShard {
+    /// The group.
+    pub group: String,
+    /// What its map names.
+    pub shard: ShardId,
+    /// How many shards there are.
+    pub shards: u16,
 }

@@ -5,7 +5,7 @@ use super::outcome::Outcome;
 use super::pin::Pins;
 use super::server_state::{Copy, ServerState};
 use super::settings::{Change, Settings};
-use super::statements::{NAME_PREFIX, Origin, Statement, Traits, Undo};
+use super::statements::{NAME_PREFIX, Origin, Statement, Traits, Undo, Unnamed};
 use super::{Session, Shared};
 use crate::error::SqlError;
 use crate::protocol::{TransactionStatus, backend, read, write};
@@ -79,7 +79,7 @@ impl Session {
                 Kind::CopyEnd => {}
                 _ => return,
             }
-            server.expected.pop();
+            server.expected.pop_front();
         }
     }
 
@@ -122,7 +122,7 @@ impl Session {
     ) -> Result<Verdict, OutOfStep> {
         let out_of_step = OutOfStep { tag: backend::READY_FOR_QUERY };
         let status = body.first().copied().and_then(TransactionStatus::from_byte).ok_or(out_of_step)?;
-        let entry = server.expected.pop().ok_or(out_of_step)?;
+        let entry = server.expected.pop_front().ok_or(out_of_step)?;
         if !matches!(entry.kind, Kind::Query | Kind::Sync | Kind::FunctionCall) {
             return Err(out_of_step);
         }
@@ -205,7 +205,7 @@ impl Session {
             Kind::Execute => {
                 let outcomes = server.expected.take_outcomes();
                 let outcome = outcomes.and_then(|mut outcomes| outcomes.list.pop()).unwrap_or_default();
-                server.expected.pop();
+                server.expected.pop_front();
                 self.note_tag(body, &outcome, server);
                 self.apply(outcome, server, shared);
                 Ok(verdict)
@@ -326,15 +326,18 @@ impl Session {
         server: &mut ServerState,
         to_client: &mut Vec<u8>,
     ) -> Result<Verdict, OutOfStep> {
-        server.failed = true;
         server.copy = Copy::None;
         if self.is_stale_plan(body) {
             self.schema_changed = true;
         }
         let Some(entry) = server.expected.front_mut() else {
-            // Not an answer: the server is about to end the connection, and says why.
-            return Ok(Verdict::Forward);
+            // Not an answer: the server is about to end the connection, and says why. That is for the client whose
+            // connection it is, and not for one that happens to have it.
+            server.is_ending = true;
+            server.failed = !self.pins.is_empty();
+            return Ok(if server.failed { Verdict::Forward } else { Verdict::Swallow });
         };
+        server.failed = true;
         let on_error = entry.on_error.take();
         let (kind, audience) = (entry.kind, entry.audience);
         let verdict = match kind {
@@ -412,7 +415,7 @@ impl Session {
     }
 
     /// The unnamed statement was this, up to what was sent since and not skipped.
-    fn unnamed_was(&mut self, was: Option<Arc<Statement>>, id: u64, server: &mut ServerState) {
+    fn unnamed_was(&mut self, was: Option<Unnamed>, id: u64, server: &mut ServerState) {
         let next = server.expected.iter_mut().find_map(|entry| match entry.undo.as_deref_mut() {
             Some(Undo::Unnamed { before, server }) => Some((before, server)),
             _ => None,
@@ -520,7 +523,7 @@ fn front(server: &ServerState) -> Result<&Expected, OutOfStep> {
 }
 
 fn pop(server: &mut ServerState, kinds: &[Kind]) -> Result<Verdict, OutOfStep> {
-    match server.expected.pop() {
+    match server.expected.pop_front() {
         Some(entry) if kinds.contains(&entry.kind) => Ok(entry.verdict()),
         _ => Err(OutOfStep { tag: 0 }),
     }

@@ -33,7 +33,7 @@ use expected::{Expected, Kind, OnError};
 use params::Parameters;
 use server_state::{Copy, ServerState};
 use settings::{Settings, Tracker};
-use statements::{Statement, StatementCache, Undo};
+use statements::{Repeated, Statement, StatementCache, Undo, Unnamed};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -91,7 +91,9 @@ pub struct Session {
     /// Those that end when the present transaction commits.
     pins_ending: Pins,
     names: Option<Box<Names>>,
-    unnamed: Option<Arc<Statement>>,
+    unnamed: Option<Unnamed>,
+    /// What the last Parse without a name made: the next one is most often the same.
+    repeated: Option<Repeated>,
     /// Without a server: an error was answered, and messages are ignored until Sync.
     skipping: bool,
     sequence_used: bool,
@@ -134,6 +136,7 @@ impl Session {
             pins_ending: Pins::default(),
             names: None,
             unnamed: None,
+            repeated: None,
             skipping: false,
             sequence_used: false,
             schema_changed: false,
@@ -244,7 +247,7 @@ impl Session {
             if tag == frontend::SYNC {
                 server.skipping = false;
                 server.unsynced = false;
-                server.expected.push(Expected::client(Kind::Sync));
+                server.expected.push_back(Expected::client(Kind::Sync));
                 to_server.extend_from_slice(frame);
             }
             return Ok(Step::Taken);
@@ -261,7 +264,7 @@ impl Session {
             frontend::CLOSE => self.close(frame, server, to_server),
             frontend::SYNC => {
                 server.unsynced = false;
-                server.expected.push(Expected::client(Kind::Sync));
+                server.expected.push_back(Expected::client(Kind::Sync));
                 to_server.extend_from_slice(frame);
                 Step::Taken
             }
@@ -274,7 +277,7 @@ impl Session {
             }
             frontend::COPY_DONE | frontend::COPY_FAIL => {
                 if !server.expected.is_empty() {
-                    server.expected.push(Expected::client(Kind::CopyEnd));
+                    server.expected.push_back(Expected::client(Kind::CopyEnd));
                 }
                 to_server.extend_from_slice(frame);
                 Step::Taken
@@ -319,7 +322,9 @@ impl Session {
         } else {
             write::describe(to_server, b'S', statements::MISSING);
             server.unsynced = true;
-            server.expected.push(Expected { on_error: replace, ..Expected::client(Kind::DescribeStatement) });
+            server
+                .expected
+                .push_back(Expected { on_error: replace, ..Expected::client(Kind::DescribeStatement) });
         }
     }
 
@@ -423,9 +428,12 @@ impl Session {
 fn push_simple(server: &mut ServerState, entry: Expected) {
     // Behind messages that await their Sync, an error of theirs skips it, and what follows.
     let may_be_skipped = server.expected.may_skip_next();
-    server.expected.push(entry);
+    server.expected.push_back(entry);
     server.unsynced = false;
     if !may_be_skipped {
         server.expected.end_stretch();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,7 +46,7 @@ impl Deref for Replies {
 
 impl Replies {
     /// A message was sent that is answered by this.
-    pub fn push(&mut self, entry: Expected) {
+    pub fn push_back(&mut self, entry: Expected) {
         match entry.undo.as_deref() {
             None | Some(Undo::Portal(_)) => {}
             Some(Undo::Unnamed { .. }) => self.unnamed = self.next() + 1,
@@ -93,7 +93,7 @@ impl Replies {
     }
 
     /// The first reply has come, or is given up.
-    pub fn pop(&mut self) -> Option<Expected> {
+    pub fn pop_front(&mut self) -> Option<Expected> {
         let entry = self.list.pop_front()?;
         self.first += 1;
         self.count(&entry, -1);
@@ -102,7 +102,7 @@ impl Replies {
 
     /// Takes out the first `count`.
     pub fn pop_many(&mut self, count: usize) -> Vec<Expected> {
-        (0..count).map_while(|_| self.pop()).collect()
+        (0..count).map_while(|_| self.pop_front()).collect()
     }
 
     /// The first entry, to be worked on.

@@ -32,12 +32,14 @@ pub struct ServerState {
     pub prepared: PreparedSet,
     /// Statements under names of clients', with the statement's id.
     pub named: HashMap<Box<[u8]>, u64>,
-    /// Whose unnamed statement it holds: a statement's id, or 0.
+    /// Which unnamed statement it holds: the number of the Parse that made it, or 0.
     pub unnamed: u64,
     /// Replies owed.
     pub expected: Replies,
     /// An error was reported since the last ReadyForQuery.
     pub failed: bool,
+    /// The server said that it ends the connection.
+    pub is_ending: bool,
     /// Whether an error was reported before the last ReadyForQuery.
     pub has_failed: bool,
     /// A transaction block was opened since the last ReadyForQuery.
@@ -71,6 +73,7 @@ impl ServerState {
             unnamed: 0,
             expected: Replies::default(),
             failed: false,
+            is_ending: false,
             has_failed: false,
             has_begun: false,
             skipping: false,
@@ -90,6 +93,7 @@ impl ServerState {
             && !self.skipping
             && !self.unsynced
             && self.copy == Copy::None
+            && !self.is_ending
     }
 
     /// Whether it owes no reply, perhaps inside a transaction block.

@@ -1,5 +1,5 @@
--- The schema that tests/plan.rs plans against. Regenerate tests/golden/catalog.txt with this in an empty
--- database and: psql -XAt -F '|' -f src/catalog/load.sql
+-- The schema that tests/plan.rs plans against. After a change here:
+-- HOWDAH_BLESS=1 cargo test --test catalog, which makes tests/golden/catalog.txt anew.
 CREATE SCHEMA app;
 CREATE TABLE customers (id bigint PRIMARY KEY, name text, email text);
 CREATE TABLE orders (customer_id bigint REFERENCES customers (id) ON DELETE CASCADE, id bigint, total numeric(12, 2),

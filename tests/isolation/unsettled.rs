@@ -71,7 +71,10 @@ case! { a_statement_whose_columns_changed_writes_nothing over 1, |place| {
         // Another connection, which has never prepared it.
         let pid = b.server_pid();
         postgres.session("postgres", "app").run(&format!("select pg_terminate_backend({pid})"));
-        eventually("another connection", 5, || place.client().server_pid() != pid);
+        eventually("another connection", 5, || {
+            let reply = place.client().query("select pg_backend_pid()");
+            reply.sqlstate().is_none() && reply.value() != pid.to_string()
+        });
     }
     for _ in 0..2 {
         let reply = a.ask(&run("w"));

@@ -67,11 +67,15 @@ impl Fixture {
     }
 
     fn with(rules: Rules) -> Fixture {
-        let rows = include_str!("../golden/catalog.txt").lines().map(|line| {
-            let columns = line.split('|').map(|value| Some(value).filter(|value| !value.is_empty()));
-            columns.collect::<Vec<_>>()
-        });
-        let catalog = Catalog::from_rows(rows).unwrap();
+        // As COPY writes rows; tests/catalog.rs makes the file.
+        let unescape = |field: &str| field.replace("\\n", "\n").replace("\\t", "\t").replace("\\\\", "\\");
+        let rows: Vec<Vec<Option<String>>> = include_str!("../golden/catalog.txt")
+            .lines()
+            .map(|line| line.split('\t').map(|field| (field != "\\N").then(|| unescape(field))).collect())
+            .collect();
+        let catalog =
+            Catalog::from_rows(rows.iter().map(|row| row.iter().map(Option::as_deref).collect::<Vec<_>>()))
+                .unwrap();
         let path = SearchPath::parse("\"$user\", public", "someone");
         Fixture { schema: Schema::new(Arc::new(rules), Arc::new(catalog)), path }
     }
@@ -111,7 +115,7 @@ impl Fixture {
         let planned = self.plan(sql);
         Ok(match self.bind_planned(&planned, sql, params)? {
             Bound::Single(shard) => format!("single {shard}"),
-            Bound::Scatter(scatter) => format!("scatter {:?}", scatter.merge),
+            Bound::Scatter { scatter, .. } => format!("scatter {:?}", scatter.merge),
             Bound::Explain(_) => "explain".to_owned(),
         })
     }

@@ -221,7 +221,7 @@ impl Connection {
     fn apply_settings(&mut self, client: &mut Client, shared: &Shared) {
         let Some(sql) = client.session.settings_to_apply(&self.state) else { return };
         self.state.unnamed = 0;
-        self.state.expected.push(Expected::own(Kind::Query));
+        self.state.expected.push_back(Expected::own(Kind::Query));
         write::query(&mut self.sent, &sql);
         self.serve();
         self.take(client, shared, usize::MAX);

@@ -13,6 +13,7 @@ use crate::protocol::{TransactionStatus, write};
 use crate::session::Session;
 use crate::session::expected::{Expected, Kind, Outcomes};
 use crate::session::outcome::Outcome;
+use std::time::Instant;
 
 impl Client {
     /// Statements follow that end together.
@@ -49,7 +50,7 @@ impl Client {
     /// whether one was an error.
     pub(super) async fn end_step(&mut self) -> Result<bool, End> {
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
-            connection.state.expected.push(Expected::end_of_step());
+            connection.state.expected.push_back(Expected::end_of_step());
             connection.state.skipping = false;
             connection.state.unsynced = false;
             write::sync(&mut connection.out);
@@ -135,7 +136,7 @@ impl Client {
             connection.state.unnamed = 0;
             connection.state.committing = sql == b"COMMIT";
             let outcomes = Outcomes::new(vec![Outcome::Nothing], vec![0]);
-            connection.state.expected.push(Expected {
+            connection.state.expected.push_back(Expected {
                 outcomes: Some(Box::new(outcomes)),
                 hides_ready: true,
                 ..Expected::client(Kind::Query)
@@ -154,7 +155,7 @@ impl Client {
         }
         self.tell_parameters();
         write::ready_for_query(&mut self.out, self.session.status());
-        self.note_end_of_work(self.is_outside());
+        self.note_end_of_work(self.is_outside(), Instant::now());
         if self.is_outside() {
             self.release_all();
         }

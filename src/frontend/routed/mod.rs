@@ -29,6 +29,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What a routed client has besides.
 #[derive(Debug)]
@@ -297,7 +298,7 @@ impl Client {
         self.release_parked();
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else { return };
         if self.session.may_release(&connection.state) {
-            self.release();
+            self.release(Instant::now());
         }
     }
 

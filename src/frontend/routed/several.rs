@@ -3,13 +3,12 @@
 use super::super::client::{Client, End};
 use super::block::Command;
 use super::local::{explain_description, explain_rows};
-use super::scatter::{Describe, Sent};
+use super::scatter::{Ask, Describe};
 use super::simple::{Aimed, Target};
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::protocol::read::error_field;
 use crate::protocol::{TransactionStatus, backend, frontend, write};
-use crate::session::Step;
 use crate::session::expected::{Expected, Kind as Owed};
 use crate::sql::Kind;
 use crate::sql::scan::Statement as Scanned;
@@ -65,8 +64,8 @@ impl Client {
         };
         connection.state.own_error = None;
         connection.state.unnamed = 0;
-        connection.state.expected.push(Expected::own(Owed::Parse));
-        connection.state.expected.push(Expected::own(Owed::Sync));
+        connection.state.expected.push_back(Expected::own(Owed::Parse));
+        connection.state.expected.push_back(Expected::own(Owed::Sync));
         write::parse(&mut connection.out, b"", sql, &[0, 0]);
         write::sync(&mut connection.out);
         self.wait_quiet_keeping().await?;
@@ -117,10 +116,7 @@ impl Client {
             }
             Target::Scatter(scatter) => {
                 let Some(text) = padded(sql, statement) else { return self.fail_step(too_long()).await };
-                let mut query = Vec::new();
-                write::query(&mut query, &text);
-                let sent = Sent { bytes: &query, kinds: &[Owed::Query] };
-                let outcome = self.scatter(&sent, &scatter, Describe::Yes).await?;
+                let outcome = self.scatter(&Ask::Query(text.into()), &scatter, Describe::Yes).await?;
                 self.finish_scatter(outcome, frontend::QUERY)
             }
             Target::Explain(rows) => {
@@ -212,7 +208,7 @@ impl Client {
         let result = self.forward(start..end);
         self.input.truncate(start);
         // Nothing is owed that it could wait for.
-        result.map(|step| debug_assert_eq!(step, Step::Taken))
+        result.map(|taken| debug_assert_eq!(taken, end))
     }
 }
 

@@ -1,5 +1,9 @@
 //! Small identifiers shared by all layers.
 
+mod shard_set;
+
+pub use shard_set::ShardSet;
+
 /// A shard's place in its cluster's list, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardId(pub u16);
