@@ -86,6 +86,10 @@ fn keys_and_constraints_that_cannot_hold_are_found() {
         "CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
          ALTER TABLE customers ADD COLUMN email text, ADD UNIQUE (email);
          CREATE UNIQUE INDEX ON orders_1 (total) WHERE total > 5000;
+         CREATE UNIQUE INDEX ON shops (region COLLATE blind);
+         CREATE EXTENSION btree_gist;
+         ALTER TABLE customers ADD COLUMN open int8range, ADD EXCLUDE USING gist (id WITH =, open WITH &&),
+           ADD EXCLUDE USING gist (id WITH <>, open WITH =);
          CREATE TABLE settings (name text PRIMARY KEY);
          ALTER TABLE customers ADD COLUMN setting text REFERENCES settings;
          ALTER TABLE countries ADD COLUMN chief bigint REFERENCES customers;
@@ -126,6 +130,10 @@ key = \"id\"
 group = \"customers\"
 [[reference]]
 table = \"settings_2\"
+[[reference]]
+table = \"big_orders\"
+[[single]]
+table = \"orders_2\"
 "
     )
     .replace(
@@ -136,12 +144,16 @@ table = \"settings_2\"
     let expected = [
         "warning shop: sharded table \"public.nowhere\" is on no shard",
         "warning shop: reference table \"public.settings_2\" is on no shard",
+        "error shop/s0: \"public.big_orders\" has a rule as a reference table, but is no table",
+        "error shop/s0: \"public.orders_2\" has a rule, but is a part of \"public.orders\", which has one too",
         "error shop/s0: sharded table \"public.shops\" has no column \"regio\", its sharding key",
         "error shop/s0: the sharding key \"customer_id\" of \"public.mismatched\" is not of a type that group \"customers\" places by int8",
         "error shop/s0: the sharding key \"region\" of \"public.blind\" has the nondeterministic collation \"blind\"",
         "error shop/s0: the sharding key \"customer_id\" of \"public.computed\" is a generated column",
         "error shop/s0: a unique key of sharded table \"public.customers\" (email) does not contain its sharding key (id)",
         "error shop/s0: a unique key of sharded table \"public.orders_1\" (total) does not contain its sharding key (customer_id)",
+        "error shop/s0: a unique key of sharded table \"public.customers\" (an expression, open) does not contain its sharding key (id)",
+        "error shop/s0: a unique key of sharded table \"public.shops\" (an expression) does not contain its sharding key (regio)",
         "error shop/s0: foreign key \"customers_setting_fkey\" from \"public.customers\" to \"public.settings\" points to a table of one shard",
         "error shop/s0: foreign key \"countries_chief_fkey\" from \"public.countries\" to \"public.customers\" points from a reference table to a sharded one",
         "error shop/s0: foreign key \"lines_order_id_at_fkey\" from \"public.lines\" to \"public.orders\" does not connect the sharding keys (customer_id) and (customer_id)",
@@ -152,6 +164,8 @@ table = \"settings_2\"
         assert!(faults.iter().any(|fault| fault.starts_with(expected)), "{expected}\n{faults:#?}");
     }
     assert!(!faults.iter().any(|fault| fault.contains("\"fine\"")), "{faults:#?}");
+    let unique_keys = faults.iter().filter(|fault| fault.contains("a unique key of")).count();
+    assert_eq!(unique_keys, 6, "{faults:#?}");
 }
 
 #[test]

@@ -39,10 +39,30 @@ function AS MATERIALIZED (
   LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
 ),
 impure AS MATERIALIZED (SELECT oid, nspname || '.' || proname AS name FROM function WHERE NOT is_pure),
+-- What runs an impure function without naming it, as far as pg_depend tells: operators, domains by their checks and
+-- defaults, types made of such a domain, and functions by the defaults or types of their arguments.
+tainted AS MATERIALIZED (
+  WITH RECURSIVE made (classid, oid, name) AS (
+    SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, oid, name FROM impure
+    UNION
+    SELECT CASE WHEN k.oid IS NULL AND c.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_type'::pg_catalog.regclass END,
+      coalesce(k.contypid, c.reltype, d.objid), made.name
+    FROM made
+    JOIN pg_catalog.pg_depend d ON d.refclassid = made.classid AND d.refobjid = made.oid
+    LEFT JOIN pg_catalog.pg_constraint k
+      ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid AND k.contypid <> 0
+    LEFT JOIN pg_catalog.pg_class c
+      ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid AND c.relkind = 'c'
+    LEFT JOIN pg_catalog.pg_proc p ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = d.objid
+    WHERE k.oid IS NOT NULL OR c.oid IS NOT NULL
+      OR d.classid IN ('pg_catalog.pg_operator'::pg_catalog.regclass, 'pg_catalog.pg_type'::pg_catalog.regclass)
+      OR p.pronargdefaults > 0 OR (p.oid IS NOT NULL AND made.classid = 'pg_catalog.pg_type'::pg_catalog.regclass)
+  )
+  SELECT classid, oid, name FROM made
+),
 called AS MATERIALIZED (
-  SELECT DISTINCT d.classid, d.objid, i.name
-  FROM pg_catalog.pg_depend d JOIN impure i ON i.oid = d.refobjid
-  WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+  SELECT DISTINCT d.classid, d.objid, t.name
+  FROM pg_catalog.pg_depend d JOIN tainted t ON t.classid = d.refclassid AND t.oid = d.refobjid
 ),
 base AS MATERIALIZED (
   WITH RECURSIVE up AS (
@@ -168,12 +188,34 @@ SELECT 'rule', w.ev_class::text, w.rulename, NULL, NULL, NULL, NULL, NULL, NULL,
 FROM pg_catalog.pg_rewrite w JOIN relation r ON r.oid = w.ev_class WHERE w.rulename <> '_RETURN'
 UNION ALL
 SELECT 'trigger', t.tgrelid::text, t.tgname, i.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-FROM pg_catalog.pg_trigger t JOIN relation r ON r.oid = t.tgrelid JOIN impure i ON i.oid = t.tgfoid
+FROM pg_catalog.pg_trigger t
+JOIN relation r ON r.oid = t.tgrelid
+JOIN called i ON i.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND i.objid = t.oid
 WHERE NOT t.tgisinternal
 UNION ALL
-SELECT 'unique', x.indrelid::text, x.indexrelid::text, x.indkey::text, x.indnkeyatts::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT 'event_trigger', e.evtname, i.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_event_trigger e JOIN impure i ON i.oid = e.evtfoid
+WHERE e.evtenabled <> 'D'
+UNION ALL
+SELECT 'index', x.indrelid::text, c.relname, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_index x
 JOIN relation r ON r.oid = x.indrelid
+JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid
+UNION ALL
+-- A column counts as an expression where its values may be told apart though they are equal: under a nondeterministic
+-- collation, or by another operator than equality.
+SELECT 'unique', x.indrelid::text, x.indexrelid::text,
+  CASE WHEN x.indisexclusion OR EXISTS (
+      SELECT FROM pg_catalog.unnest(x.indcollation) AS u (oid) JOIN pg_catalog.pg_collation c USING (oid) WHERE NOT c.collisdeterministic)
+    THEN (SELECT pg_catalog.string_agg(CASE WHEN c.collisdeterministic IS FALSE OR (x.indisexclusion AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_amop o WHERE o.amopopr = k.conexclop[n] AND o.amopmethod = 403 AND o.amopstrategy = 3))
+        THEN '0' ELSE x.indkey[n - 1]::text END, ' ' ORDER BY n)
+      FROM pg_catalog.generate_series(1, x.indnkeyatts) AS n LEFT JOIN pg_catalog.pg_collation c ON c.oid = x.indcollation[n - 1])
+    ELSE x.indkey::text END,
+  x.indnkeyatts::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_index x
+JOIN relation r ON r.oid = x.indrelid
+LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = x.indexrelid AND k.contype = 'x'
 WHERE x.indisunique OR x.indisexclusion
 UNION ALL
 SELECT 'constraint', k.conrelid::text, k.oid::text, k.conname, k.contype::text, k.conkey::text, k.condeferrable::text,
@@ -181,17 +223,35 @@ SELECT 'constraint', k.conrelid::text, k.oid::text, k.conname, k.contype::text, 
 FROM pg_catalog.pg_constraint k JOIN relation r ON r.oid = k.conrelid
 WHERE k.contype IN ('c', 'p', 'u', 'x', 'f')
 UNION ALL
-SELECT 'checks', k.conrelid::text, k.contypid::text, i.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-FROM pg_catalog.pg_constraint k
-JOIN called i ON i.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND i.objid = k.oid
+SELECT 'checks', r.oid::text, NULL, i.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM called i
+LEFT JOIN pg_catalog.pg_constraint k ON i.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = i.objid
+LEFT JOIN pg_catalog.pg_attrdef d ON i.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.oid = i.objid
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+LEFT JOIN pg_catalog.pg_index x ON i.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND x.indexrelid = i.objid
+JOIN relation r ON r.oid = coalesce(k.conrelid, CASE WHEN a.attgenerated <> '' THEN d.adrelid END, x.indrelid,
+  CASE WHEN i.classid = 'pg_catalog.pg_class'::pg_catalog.regclass THEN i.objid END)
 UNION ALL
-SELECT 'function', f.nspname, f.proname, f.is_pure::text, f.takes_row::text, f.prokind::text, f.provolatile::text, l.lanname,
+SELECT 'checks', NULL, oid::text, name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM tainted WHERE classid = 'pg_catalog.pg_type'::pg_catalog.regclass
+UNION ALL
+SELECT 'function', f.nspname, f.proname,
+  (f.is_pure AND f.oid NOT IN (SELECT oid FROM tainted WHERE classid = 'pg_catalog.pg_proc'::pg_catalog.regclass))::text,
+  f.takes_row::text, f.prokind::text, f.provolatile::text, l.lanname,
   f.proargtypes::text, f.prorettype::text, f.proretset::text, f.is_trusted::text
 FROM function f JOIN pg_catalog.pg_language l ON l.oid = f.prolang
 UNION ALL
-SELECT 'operator', o.oprname, o.oprleft::text, o.oprright::text, (o.oprcode::pg_catalog.oid IN (SELECT oid FROM impure))::text, NULL,
-  NULL, NULL, NULL, NULL, NULL, NULL
-FROM pg_catalog.pg_operator o JOIN schema s ON s.oid = o.oprnamespace
+SELECT 'operator', o.oprname, o.oprleft::text, o.oprright::text, (t.oid IS NOT NULL)::text, t.name, NULL,
+  NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_operator o
+JOIN schema s ON s.oid = o.oprnamespace
+LEFT JOIN tainted t ON t.classid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND t.oid = o.oid
 UNION ALL
 SELECT 'cast', c.castsource::text, c.casttarget::text, c.castcontext::text, i.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-FROM pg_catalog.pg_cast c JOIN impure i ON i.oid = c.castfunc
+FROM pg_catalog.pg_cast c
+JOIN tainted i ON i.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND i.oid = c.castfunc
+UNION ALL
+SELECT DISTINCT 'compares', v.type::text, i.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_amproc p
+JOIN tainted i ON i.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND i.oid = p.amproc
+CROSS JOIN LATERAL (VALUES (p.amproclefttype), (p.amprocrighttype)) AS v (type)

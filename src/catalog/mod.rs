@@ -7,6 +7,7 @@
 
 mod database;
 mod function;
+mod impure;
 mod relation;
 mod rows;
 mod search_path;
@@ -22,6 +23,7 @@ pub use rows::BadRow;
 pub use search_path::SearchPath;
 pub use types::{Attribute, Type, TypeKind};
 
+use impure::Impure;
 use types::Types;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +53,8 @@ pub struct Catalog {
     functions: BTreeMap<String, Vec<Function>>,
     casts: Vec<Cast>,
     operators: BTreeSet<String>,
-    impure_operators: BTreeSet<String>,
+    impure: Impure,
+    event_triggers: Vec<Trigger>,
     database: DatabaseFacts,
 }
 
@@ -156,7 +159,29 @@ impl Catalog {
 
     /// Whether an operator of this name runs a user function that is neither IMMUTABLE nor trusted.
     pub fn is_impure_operator(&self, name: &str) -> bool {
-        self.impure_operators.contains(name)
+        self.impure.is_operator(name)
+    }
+
+    /// The user functions, neither IMMUTABLE nor trusted, that may run wherever a value of this type is used:
+    /// in a cast or comparison that is not written.
+    pub fn used_type_calls(&self, type_oid: u32) -> impl Iterator<Item = &str> {
+        self.impure.used_type(type_oid)
+    }
+
+    /// The user functions, neither IMMUTABLE nor trusted, that may run where a statement names a type.
+    pub fn type_name_calls(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.impure.type_name(name)
+    }
+
+    /// The user functions, neither IMMUTABLE nor trusted, that may run in any statement: by a cast between
+    /// types of Postgres's own, or an operator on them that is not written out.
+    pub fn anything_calls(&self) -> impl Iterator<Item = &str> {
+        self.impure.anything()
+    }
+
+    /// Event triggers that are on and whose functions are neither IMMUTABLE nor trusted.
+    pub fn event_triggers(&self) -> &[Trigger] {
+        &self.event_triggers
     }
 
     /// The database as a whole.

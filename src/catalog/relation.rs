@@ -40,8 +40,11 @@ pub struct Relation {
     pub unique_keys: Vec<Vec<String>>,
     /// Its constraints but for foreign keys.
     pub constraints: Vec<Constraint>,
-    /// User functions called by its CHECK constraints that are neither IMMUTABLE nor trusted.
+    /// User functions called by what a write to it evaluates (CHECK constraints, generated columns, indexes,
+    /// domains of its columns) that are neither IMMUTABLE nor trusted.
     pub checks_call: Vec<String>,
+    /// Names of its indexes, which lie in its schema.
+    pub indexes: Vec<String>,
     /// Foreign keys from it.
     pub foreign_keys: Vec<ForeignKey>,
 }

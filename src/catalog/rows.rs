@@ -67,9 +67,10 @@ impl Builder {
                 let trigger = Trigger { name: b?.to_owned(), function: c?.to_owned() };
                 self.relation_mut(a?)?.triggers.push(trigger);
             }
+            "index" => self.relation_mut(a?)?.indexes.push(b?.to_owned()),
             "unique" => self.keys.unique(row)?,
             "constraint" => self.keys.constraint(row, &mut self.catalog)?,
-            "checks" => self.checks(a?, b?, c?)?,
+            "checks" => self.checks(a, b, c?)?,
             _ => self.object(row)?,
         }
         Some(())
@@ -118,6 +119,7 @@ impl Builder {
             unique_keys: Vec::new(),
             constraints: Vec::new(),
             checks_call: Vec::new(),
+            indexes: Vec::new(),
             foreign_keys: Vec::new(),
         };
         self.catalog.relations.insert(oid, relation);
@@ -169,12 +171,16 @@ impl Builder {
         Some(())
     }
 
-    /// A function that a CHECK constraint of a table or domain calls.
-    fn checks(&mut self, table: &str, domain: &str, function: &str) -> Option<()> {
-        if let Some(relation) = self.relation_mut(table) {
-            relation.checks_call.push(function.to_owned());
-        } else if let Some(domain) = self.catalog.types.get_mut(domain.parse().ok()?) {
-            domain.calls.push(function.to_owned());
+    /// A function that is called by what a write to a table evaluates, or by what makes a value of a type.
+    fn checks(&mut self, table: Option<&str>, of_type: Option<&str>, function: &str) -> Option<()> {
+        if let Some(table) = table {
+            self.relation_mut(table)?.checks_call.push(function.to_owned());
+        }
+        // Array types are not listed.
+        if let Some(of_type) = of_type
+            && let Some(found) = self.catalog.types.get_mut(of_type.parse().ok()?)
+        {
+            found.calls.push(function.to_owned());
         }
         Some(())
     }
@@ -188,6 +194,8 @@ impl Builder {
             }
             relation.calls.sort_unstable();
             relation.checks_call.sort_unstable();
+            relation.checks_call.dedup();
+            relation.indexes.sort_unstable();
             relation.triggers.sort_by(|a, b| a.name.cmp(&b.name));
         }
         std::mem::take(&mut self.keys).finish(&mut self.catalog);
@@ -258,7 +266,20 @@ mod tests {
             row("type", &["16402", "app", "mood", "e", "16401", "0", "-1", "false"]),
             row("label", &["16402", "sad", "1.5"]),
             row("label", &["16402", "glad", "1"]),
-            row("checks", &["0", "16400", "app.f"]),
+            vec![
+                Some("checks"),
+                None,
+                Some("16400"),
+                Some("app.f"),
+                None,
+                None,
+                None,
+                None,
+                None,
+                None,
+                None,
+                None,
+            ],
         ];
         let catalog = Catalog::from_rows(&rows).unwrap();
         rows.reverse();

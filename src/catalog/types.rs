@@ -17,7 +17,8 @@ pub struct Type {
     pub array: u32,
     /// The extension that it belongs to.
     pub extension: Option<String>,
-    /// User functions called by its constraints that are neither IMMUTABLE nor trusted.
+    /// User functions called where a value becomes one of this type, by its or its parts' constraints and
+    /// defaults, that are neither IMMUTABLE nor trusted.
     pub calls: Vec<String>,
 }
 

@@ -100,7 +100,7 @@ impl Memo {
             literal.kind == LiteralKind::Int4
                 && sql.get(literal.start..literal.end).is_some_and(|text| text.iter().all(u8::is_ascii_digit))
         };
-        (is_whole && lifted.literals.iter().all(is_small)).then(|| Memo {
+        (is_whole && planned.warning.is_none() && lifted.literals.iter().all(is_small)).then(|| Memo {
             planned,
             scanned,
             sql: sql.to_vec(),
@@ -169,10 +169,15 @@ impl Router {
 
     /// Whether the catalog is as of this schema epoch, and not too old.
     pub fn is_current(&self, epoch: u64) -> bool {
-        self.loaded
-            .load()
-            .as_ref()
-            .is_some_and(|loaded| loaded.epoch == epoch && loaded.read_at.elapsed() < CATALOG_AGE_MAX)
+        self.version_if_current(epoch, Instant::now()).is_some()
+    }
+
+    /// The version of rules and catalog, if [`Self::is_current`] at this moment.
+    pub fn version_if_current(&self, epoch: u64, now: Instant) -> Option<u64> {
+        let loaded = self.loaded.load();
+        let loaded = loaded.as_ref()?;
+        let age = now.saturating_duration_since(loaded.read_at);
+        (loaded.epoch == epoch && age < CATALOG_AGE_MAX).then_some(loaded.version)
     }
 
     /// The version of rules and catalog; 0 before the first.

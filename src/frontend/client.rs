@@ -570,7 +570,7 @@ impl Client {
     }
 
     /// Takes an idle connection from the pool, if that is all there is to do.
-    fn attach_at_once(&mut self, shard: ShardId) -> bool {
+    pub(super) fn attach_at_once(&mut self, shard: ShardId) -> bool {
         let Some(pool) = self.database.pool(shard) else { return false };
         let Some(mut lease) = pool.checkout_at_once() else { return false };
         let Some(connection) = lease.connection() else { return false };

@@ -3,7 +3,7 @@
 use crate::protocol::frame::{self, BadLength, HEADER_LEN};
 
 /// Room for a first read: most answers are short.
-const ROOM_FIRST: usize = 4 * 1024;
+const ROOM_FIRST: usize = 1024;
 /// Room for a read, once the answer has shown to be long. A frame that is longer gets what it needs.
 const ROOM_MAX: usize = 64 * 1024;
 
@@ -85,5 +85,18 @@ impl Inbox {
     #[inline]
     pub(super) fn body(&self, frame_len: usize) -> &[u8] {
         self.unread().get(HEADER_LEN..frame_len).unwrap_or_default()
+    }
+
+    /// The body of the first whole frame of this type.
+    pub(super) fn find(&self, tag: u8) -> Option<&[u8]> {
+        let mut rest = self.unread();
+        loop {
+            let header = frame::header(rest).ok()??;
+            let (whole, behind) = rest.split_at_checked(header.frame_len)?;
+            if header.tag == tag {
+                return whole.get(HEADER_LEN..);
+            }
+            rest = behind;
+        }
     }
 }

@@ -178,6 +178,11 @@ impl Merge {
         self.legs.get(leg).and_then(|leg| leg.inbox.unread().get(taken..)).unwrap_or_default()
     }
 
+    /// The body of an ErrorResponse that some leg sent behind rows whose turn has not come.
+    pub fn error_ahead(&self) -> Option<&[u8]> {
+        self.legs.iter().find_map(|leg| leg.inbox.find(backend::ERROR_RESPONSE))
+    }
+
     /// A leg owes nothing more.
     pub fn close(&mut self, leg: usize) {
         if let Some(leg) = self.legs.get_mut(leg) {
@@ -333,6 +338,9 @@ impl Merge {
         // A command without columns.
         let Some(columns) = self.columns.take() else { return Ok(()) };
         let OwnSetup { plan, style, formats, .. } = &self.setup;
+        if plan.width.is_some_and(|width| width != columns.len()) {
+            return Err(changed());
+        }
         let contest = |keys: &[SortKey], by| -> Result<Contest, SqlError> {
             let keys = Keys::new(keys, by, &columns, *style)?;
             let heads = self.legs.iter().map(|_| KeyBytes::default()).collect();
@@ -375,6 +383,15 @@ impl Merge {
             _ => write::command_complete(out, &format!("SELECT {}", self.rows.told)),
         }
     }
+}
+
+/// A table has other columns than when the statement was planned.
+#[cold]
+fn changed() -> SqlError {
+    SqlError::refused(
+        "the shards' rows have other columns than the statement was planned for",
+        "A table has changed just now: try again.",
+    )
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ pub struct MergePlan {
     /// `None`: all. Only for [`MergeKind::Concat`] and [`MergeKind::Ordered`]: the other kinds list what is
     /// shown.
     pub shown: Option<usize>,
+    /// How many columns the shards' rows must have, where the places of columns depend on it: a table that has
+    /// changed since is refused.
+    pub width: Option<usize>,
     /// At most so many rows of the merged answer.
     pub limit: Option<LimitSource>,
     /// So many rows of the merged answer are left out first. Shards must not leave out any: they are sent
@@ -27,7 +30,7 @@ pub struct MergePlan {
 impl MergePlan {
     /// All columns and rows of what `kind` gives.
     pub fn new(kind: MergeKind) -> MergePlan {
-        MergePlan { kind, shown: None, limit: None, offset: None }
+        MergePlan { kind, shown: None, width: None, limit: None, offset: None }
     }
 
     /// Whether the shards' columns are others than the client's.

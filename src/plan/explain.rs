@@ -46,6 +46,7 @@ struct Parts<'a> {
     key: Option<String>,
     merge: Option<String>,
     error: Option<&'a SqlError>,
+    warning: Option<&'a SqlError>,
     declined: &'a [Declined],
 }
 
@@ -64,6 +65,7 @@ impl<'a> Parts<'a> {
             key: None,
             merge: None,
             error: None,
+            warning: planned.warning.as_deref(),
             declined: &planned.declined,
         };
         match &planned.route {
@@ -115,6 +117,7 @@ impl<'a> Parts<'a> {
             lines.push(format!("  Reason: {} (SQLSTATE {})", error.message, error.code));
             lines.extend(error.hint.iter().map(|hint| format!("  Hint: {hint}")));
         }
+        lines.extend(self.warning.iter().map(|warning| format!("  Warning: {}", warning.message)));
         for declined in self.declined {
             lines.push(format!("  Not {}: {}", rung_words(declined.rung).to_lowercase(), declined.reason));
         }
@@ -145,6 +148,9 @@ impl<'a> Parts<'a> {
             if let Some(hint) = &error.hint {
                 put("Hint", json!(hint));
             }
+        }
+        if let Some(warning) = self.warning {
+            put("Warning", json!(warning.message));
         }
         let declined: Vec<Value> = self
             .declined

@@ -4,8 +4,8 @@
 //! A statement can reach a relation only by naming it, or through a function, view, trigger or text
 //! that is run as SQL; all of these are looked for here.
 
-use super::builtin;
 use super::schema::Schema;
+use super::{builtin, physical};
 use crate::sql::lexer::{Lexer, Token, TokenKind};
 use crate::sql::parse;
 use crate::sql::relation_places::relation_places;
@@ -23,9 +23,15 @@ pub(super) struct Mentions {
     /// Those of them that may name a relation: in a query, by where they stand.
     pub(super) relations: Vec<String>,
     /// Names of relations that are more than plain tables of the home shard.
-    pub(super) notable: Vec<String>,
+    pub(super) notable: Vec<Notable>,
     /// A user function, neither IMMUTABLE nor trusted, that is called or may be.
     pub(super) function: Option<String>,
+    /// The first name with a parenthesis behind it.
+    pub(super) first_call: Option<String>,
+    /// A type whose values are made, cast or compared by a user function, and that function.
+    pub(super) typed: Option<(String, String)>,
+    /// A function that reads or acts on what each shard has for itself.
+    pub(super) physical: Option<String>,
     /// A function that runs text.
     pub(super) runs_text: Option<String>,
     /// An operator that runs a user function.
@@ -34,6 +40,14 @@ pub(super) struct Mentions {
     pub(super) has_unread_name: bool,
     /// Significant tokens, in order.
     pub(super) tokens: Vec<Token>,
+}
+
+/// A name that is more than a plain table of the home shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Notable {
+    /// The schema that it is qualified with.
+    pub(super) schema: Option<String>,
+    pub(super) name: String,
 }
 
 /// Reads the tokens from byte `from`.
@@ -53,8 +67,9 @@ pub(super) fn read(sql: &[u8], from: usize, scs: bool, schema: &Schema) -> Menti
         let before = index.checked_sub(1).and_then(|i| tokens.get(i)).map(|token| token.kind);
         let after = tokens.get(index + 1).map(|token| token.kind);
         found.token(sql, token, [before, after], schema);
+        found.row_type(sql, &tokens, index, schema);
         if places.as_ref().is_none_or(|places| places.binary_search(&index).is_ok()) {
-            found.relation(sql, token, schema);
+            found.relation(sql, &tokens, index, schema);
         }
     }
     found.tokens = tokens;
@@ -90,17 +105,54 @@ impl Mentions {
         if schema.catalog().function(&name).is_some_and(is_hidden_access) {
             self.function = Some(name.clone());
         }
+        if is_call && self.first_call.is_none() {
+            self.first_call = Some(name.clone());
+        }
+        if let Some(function) = schema.catalog().type_name_calls(&name).next() {
+            self.typed = Some((name.clone(), function.to_owned()));
+        }
+        if is_call && physical::is_physical(&name) {
+            self.physical = Some(name.clone());
+        }
         if is_call && builtin::runs_text(&name) {
             self.runs_text = Some(name.clone());
         }
         self.names.push(name);
     }
 
+    /// A table's name as the type of its rows, `::name` or `CAST(... AS name)`: to make such a row checks its
+    /// columns.
+    fn row_type(&mut self, sql: &[u8], tokens: &[Token], index: usize, schema: &Schema) {
+        let Some(name) = tokens.get(index).and_then(|token| parse::name(sql, token)) else { return };
+        let mut relations = schema.catalog().relations().filter(|relation| relation.name == name);
+        let Some(function) = relations.find_map(|relation| relation.checks_call.first()) else { return };
+        let mut start = index;
+        while start >= 2 && tokens.get(start - 1).is_some_and(|token| token.kind == TokenKind::Dot) {
+            start -= 2;
+        }
+        let before = start.checked_sub(1).and_then(|at| tokens.get(at));
+        let ends_cast = tokens
+            .get(index + 1)
+            .is_some_and(|token| matches!(token.kind, TokenKind::ParenClose | TokenKind::BracketOpen));
+        let is_cast =
+            |token: &Token| token.kind == TokenKind::TypeCast || (ends_cast && token.is_word(sql, b"as"));
+        if before.is_some_and(is_cast) {
+            self.typed = Some((name, function.clone()));
+        }
+    }
+
     /// A token at a place where a relation can be named.
-    fn relation(&mut self, sql: &[u8], token: &Token, schema: &Schema) {
-        let Some(name) = parse::name(sql, token) else { return };
-        if schema.is_notable(&name) && !self.notable.contains(&name) {
-            self.notable.push(name.clone());
+    fn relation(&mut self, sql: &[u8], tokens: &[Token], index: usize, schema: &Schema) {
+        let Some(name) = tokens.get(index).and_then(|token| parse::name(sql, token)) else { return };
+        let is_part = index
+            .checked_sub(1)
+            .and_then(|at| tokens.get(at))
+            .is_some_and(|token| token.kind == TokenKind::Dot);
+        let qualifier = index.checked_sub(2).filter(|_| is_part).and_then(|at| tokens.get(at));
+        let notable =
+            Notable { schema: qualifier.and_then(|token| parse::name(sql, token)), name: name.clone() };
+        if schema.is_notable(&name) && !self.notable.contains(&notable) {
+            self.notable.push(notable);
         }
         self.relations.push(name);
     }

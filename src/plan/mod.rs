@@ -11,9 +11,13 @@
 
 mod bind;
 mod builtin;
+mod every_shard;
 pub mod explain;
+mod foreign_key;
+mod hazard;
 mod limit;
 mod mention;
+mod physical;
 mod pins;
 mod planner;
 mod scatter;
@@ -57,6 +61,8 @@ pub struct Planned {
     pub declined: Vec<Declined>,
     /// Whether running it may change what the catalog holds (DDL): reload the catalog after it.
     pub changes_catalog: bool,
+    /// What the client is told beside the answer.
+    pub warning: Option<Box<SqlError>>,
 }
 
 /// A rung that did not take the statement.
@@ -153,6 +159,9 @@ pub struct Scatter {
     pub edits: Vec<Edit>,
     /// How the answers are put together.
     pub merge: MergePlan,
+    /// Parameters that the edits repeat, so that their types must not depend on where they stand: the client
+    /// has to have declared them.
+    pub declared: Vec<usize>,
 }
 
 /// `EXPLAIN (howdah) ...`.

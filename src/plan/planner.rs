@@ -1,9 +1,12 @@
 //! The rungs in order.
 
+use super::hazard::Hazards;
 use super::mention::{self, Mentions};
 use super::pins::ShardedItem;
-use super::schema::{Meaning, Schema, Single};
-use super::{Context, Declined, Explain, Planned, Route, explain, scatter, single, utility, verify, write};
+use super::schema::{Meaning, Schema};
+use super::{
+    Context, Declined, Explain, Planned, Route, explain, physical, scatter, single, utility, verify, write,
+};
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::rules::{KeyType, Placement};
@@ -38,6 +41,7 @@ pub fn plan(sql: &[u8], context: &Context<'_>) -> Planned {
                 tables: inner.tables.clone(),
                 declined: Vec::new(),
                 changes_catalog: false,
+                warning: None,
                 route: Route::Explain(Box::new(Explain { inner, format })),
             }
         }
@@ -54,6 +58,7 @@ fn refused(error: SqlError) -> Planned {
         tables: Vec::new(),
         declined: Vec::new(),
         changes_catalog: false,
+        warning: None,
     }
 }
 
@@ -83,6 +88,8 @@ fn plan_subject(subject: &Subject<'_>) -> Planned {
     let mut planned = plan_route(subject);
     planned.changes_catalog =
         !matches!(planned.route, Route::Refused(_)) && utility::changes_catalog(&subject.mentions);
+    let is_partial = subject.schema().rules().has_sharded() && matches!(planned.route, Route::Home(_));
+    planned.warning = is_partial.then(|| physical::warning(&subject.mentions)).flatten().map(Box::new);
     planned
 }
 
@@ -92,6 +99,7 @@ fn plan_route(subject: &Subject<'_>) -> Planned {
         tables: Vec::new(),
         declined: Vec::new(),
         changes_catalog: false,
+        warning: None,
     };
     let has_sharded = subject.schema().rules().has_sharded();
     if let Some(error) = has_sharded.then(|| utility::refusal(subject)).flatten() {
@@ -125,7 +133,7 @@ fn unanalysed(subject: &Subject<'_>, reason: Option<&str>) -> Planned {
         Ok(shard) => Route::Home(shard),
         Err(error) => Route::Refused(Box::new(error)),
     };
-    Planned { route, tables: Vec::new(), declined: Vec::new(), changes_catalog: false }
+    Planned { route, tables: Vec::new(), declined: Vec::new(), changes_catalog: false, warning: None }
 }
 
 /// The tables of a statement by what they mean.
@@ -154,7 +162,7 @@ fn plan_analysed(subject: &Subject<'_>, analysis: &Analysis) -> Planned {
         route_sharded(subject, analysis, &tables, &mut declined)
     };
     let route = route.unwrap_or_else(|error| Route::Refused(Box::new(error)));
-    Planned { route, tables: names, declined, changes_catalog: false }
+    Planned { route, tables: names, declined, changes_catalog: false, warning: None }
 }
 
 fn tables<'a>(subject: &Subject<'a>, analysis: &Analysis) -> Result<Tables<'a>, SqlError> {
@@ -164,11 +172,11 @@ fn tables<'a>(subject: &Subject<'a>, analysis: &Analysis) -> Result<Tables<'a>, 
         for (item, entry) in at.items.iter().enumerate() {
             let Source::Table(name) = &entry.source else { continue };
             let shown = name.join(".");
+            let is_target = level == 0 && item == 0 && !matches!(analysis.kind, Kind::Select);
             match schema.resolve(subject.context.search_path, name) {
                 None => tables.singles.push((shown, subject.home())),
                 Some(Meaning::Single(found)) => {
-                    let is_target = level == 0 && item == 0 && !matches!(analysis.kind, Kind::Select);
-                    single_allowed(found, is_target)?;
+                    allowed(&found.hazards, is_target)?;
                     tables.singles.push((shown, found.shard));
                 }
                 Some(Meaning::Reaches(how)) => {
@@ -179,6 +187,9 @@ fn tables<'a>(subject: &Subject<'a>, analysis: &Analysis) -> Result<Tables<'a>, 
                 }
                 Some(Meaning::Sharded(index)) => {
                     let Some(table) = schema.sharded(*index) else { continue };
+                    if let Some(hazards) = schema.sharded_hazards(*index) {
+                        allowed(hazards, is_target)?;
+                    }
                     if entry.renames_columns {
                         return Err(SqlError::refused(
                             format!(
@@ -195,8 +206,8 @@ fn tables<'a>(subject: &Subject<'a>, analysis: &Analysis) -> Result<Tables<'a>, 
     Ok(tables)
 }
 
-/// Whether a plain table may be used, and written to where it is the target.
-pub(super) fn single_allowed(found: &Single, is_target: bool) -> Result<(), SqlError> {
+/// Whether a table may be used, and written to where it is the target.
+pub(super) fn allowed(found: &Hazards, is_target: bool) -> Result<(), SqlError> {
     let hint = "Where the cluster has sharded tables, functions of users run only if they are IMMUTABLE; declaring them in the rules comes later.";
     if let Some(reason) = &found.refuse_use {
         return Err(SqlError::refused(format!("{reason}, which may reach a sharded table"), hint));

@@ -2,7 +2,8 @@
 //!
 //! Built once per version of either; the planner looks names up here.
 
-use crate::catalog::{Catalog, Column, ColumnDefault, Relation, RelationKind, SearchPath};
+use super::hazard::{Hazards, Reach};
+use crate::catalog::{Catalog, Relation, SearchPath};
 use crate::ids::ShardId;
 use crate::rules::{Rules, ShardedTable};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,8 @@ pub struct Schema {
     catalog: Arc<Catalog>,
     notable: BTreeMap<String, BTreeMap<String, Meaning>>,
     relation_names: BTreeSet<String>,
+    /// Of each sharded table in the rules' order; empty where none is.
+    sharded_hazards: Vec<Hazards>,
 }
 
 /// What a relation is to the planner.
@@ -32,17 +35,15 @@ pub(super) enum Meaning {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Single {
     pub(super) shard: ShardId,
-    /// Why it cannot be used at all.
-    pub(super) refuse_use: Option<String>,
-    /// Why it cannot be written to.
-    pub(super) refuse_write: Option<String>,
+    pub(super) hazards: Hazards,
 }
 
 impl Schema {
     /// Joins the two.
     pub fn new(rules: Arc<Rules>, catalog: Arc<Catalog>) -> Schema {
         let relation_names = catalog.relations().map(|relation| relation.name.clone()).collect();
-        let mut schema = Schema { rules, catalog, notable: BTreeMap::new(), relation_names };
+        let mut schema =
+            Schema { rules, catalog, notable: BTreeMap::new(), relation_names, sharded_hazards: Vec::new() };
         schema.note_all();
         schema
     }
@@ -72,9 +73,13 @@ impl Schema {
         self.relation_names.contains(name)
     }
 
-    /// Whether any relation of this schema reaches a sharded table.
+    /// Whether any relation of this schema reaches a sharded table, or takes one that does along when it is
+    /// dropped.
     pub(super) fn schema_reaches_sharded(&self, schema: &str) -> bool {
-        let reaches = |meaning: &Meaning| !matches!(meaning, Meaning::Single(_));
+        let reaches = |meaning: &Meaning| match meaning {
+            Meaning::Single(single) => single.hazards.refuse_cascade.is_some(),
+            Meaning::Sharded(_) | Meaning::Reaches(_) => true,
+        };
         self.notable.values().any(|by_schema| by_schema.get(schema).is_some_and(reaches))
     }
 
@@ -109,6 +114,11 @@ impl Schema {
         self.rules.sharded().get(index)
     }
 
+    /// What stands in the way of using a sharded table.
+    pub(super) fn sharded_hazards(&self, index: usize) -> Option<&Hazards> {
+        self.sharded_hazards.get(index)
+    }
+
     /// A sharded table's relation in the catalog.
     pub(super) fn sharded_relation(&self, table: &ShardedTable) -> Option<&Relation> {
         self.catalog.relation(&table.schema, &table.table)
@@ -118,18 +128,25 @@ impl Schema {
         let rules = Arc::clone(&self.rules);
         let catalog = Arc::clone(&self.catalog);
         if rules.has_sharded() {
-            let reaching = reaching(&rules, &catalog);
-            let references = references(&catalog);
+            let reach = Reach::new(&rules, &catalog);
             for relation in catalog.relations() {
-                if let Some(how) = reaching.get(&relation.oid) {
-                    self.note(&relation.schema, &relation.name, Meaning::Reaches(how.clone()));
+                if let Some(how) = reach.reaching(relation.oid) {
+                    self.note(&relation.schema, &relation.name, Meaning::Reaches(how.to_owned()));
+                    for index in &relation.indexes {
+                        let how = format!("an index of \"{}\"", relation.name);
+                        self.note(&relation.schema, index, Meaning::Reaches(how));
+                    }
                     continue;
                 }
-                let single = hazards(relation, &catalog, (&reaching, &references), rules.home());
-                if single.refuse_use.is_some() || single.refuse_write.is_some() {
+                let hazards = reach.of_single(relation);
+                if !hazards.is_empty() {
+                    let single = Single { shard: rules.home(), hazards };
                     self.note(&relation.schema, &relation.name, Meaning::Single(single));
                 }
             }
+            let of_sharded = |rule| Some(reach.of_sharded(self.sharded_relation(rule)?));
+            self.sharded_hazards =
+                rules.sharded().iter().map(|rule| of_sharded(rule).unwrap_or_default()).collect();
         }
         for rule in rules.singles() {
             match self.notable.entry(rule.table.clone()).or_default().get_mut(&rule.schema) {
@@ -137,7 +154,7 @@ impl Schema {
                 Some(_) => {}
                 None if rule.shard == rules.home() => {}
                 None => {
-                    let single = Single { shard: rule.shard, refuse_use: None, refuse_write: None };
+                    let single = Single { shard: rule.shard, hazards: Hazards::default() };
                     self.note(&rule.schema, &rule.table, Meaning::Single(single));
                 }
             }
@@ -151,100 +168,4 @@ impl Schema {
     fn note(&mut self, schema: &str, name: &str, meaning: Meaning) {
         self.notable.entry(name.to_owned()).or_default().insert(schema.to_owned(), meaning);
     }
-}
-
-/// Relations that are, or reach, a sharded table, with how, by OID.
-fn reaching(rules: &Rules, catalog: &Catalog) -> BTreeMap<u32, String> {
-    let mut reaching: BTreeMap<u32, String> = BTreeMap::new();
-    let mut queue: Vec<u32> = Vec::new();
-    for rule in rules.sharded() {
-        if let Some(relation) = catalog.relation(&rule.schema, &rule.table) {
-            reaching.insert(relation.oid, format!("sharded table \"{}\"", rule.table));
-            queue.push(relation.oid);
-        }
-    }
-    let mut readers: BTreeMap<u32, Vec<&Relation>> = BTreeMap::new();
-    for relation in catalog.relations() {
-        for read in &relation.reads {
-            readers.entry(*read).or_default().push(relation);
-        }
-    }
-    while let Some(oid) = queue.pop() {
-        let Some(relation) = catalog.relation_by_oid(oid) else { continue };
-        let mut add = |other: u32, how: String| {
-            if let std::collections::btree_map::Entry::Vacant(slot) = reaching.entry(other) {
-                slot.insert(how);
-                queue.push(other);
-            }
-        };
-        for child in &relation.children {
-            add(*child, format!("a partition or child of \"{}\"", relation.name));
-        }
-        for parent in &relation.parents {
-            add(*parent, format!("a parent of \"{}\"", relation.name));
-        }
-        for reader in readers.get(&oid).into_iter().flatten() {
-            let what = match reader.kind {
-                RelationKind::View => "a view over",
-                RelationKind::MaterializedView => "a materialized view over",
-                _ => "a table with a rule or policy that reads",
-            };
-            add(reader.oid, format!("{what} \"{}\"", relation.name));
-        }
-    }
-    reaching
-}
-
-/// Which relations reference a relation by a foreign key, by OID.
-fn references(catalog: &Catalog) -> BTreeMap<u32, Vec<u32>> {
-    let mut references: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for relation in catalog.relations() {
-        for key in &relation.foreign_keys {
-            references.entry(key.references).or_default().push(relation.oid);
-        }
-    }
-    references
-}
-
-/// What stands in the way of using a table that reaches no sharded one.
-fn hazards(
-    relation: &Relation,
-    catalog: &Catalog,
-    (reaching, references): (&BTreeMap<u32, String>, &BTreeMap<u32, Vec<u32>>),
-    home: ShardId,
-) -> Single {
-    let mut single = Single { shard: home, refuse_use: None, refuse_write: None };
-    let mut seen = BTreeSet::new();
-    // A relation, and whether it is reached only by what a foreign key's cascade writes.
-    let mut queue = vec![(relation.oid, false)];
-    while let Some((oid, is_cascade)) = queue.pop() {
-        let Some(part) = catalog.relation_by_oid(oid).filter(|_| seen.insert(oid)) else { continue };
-        if let Some(function) = part.calls.first() {
-            single.refuse_use = Some(format!("\"{}\" calls the user function {function}()", part.name));
-        }
-        if let Some(trigger) = part.triggers.first() {
-            let (name, function) = (&trigger.name, &trigger.function);
-            single.refuse_write =
-                Some(format!("\"{}\" has trigger \"{name}\", which calls {function}()", part.name));
-        }
-        if part.columns.iter().any(|c: &Column| c.default == ColumnDefault::Function) {
-            single.refuse_write = Some(format!("\"{}\" has a default that calls a user function", part.name));
-        }
-        if let Some(function) = part.checks_call.first() {
-            let name = &part.name;
-            single.refuse_write = Some(format!("a check of \"{name}\" calls the user function {function}()"));
-        }
-        let to_sharded = part.foreign_keys.iter().any(|key| reaching.contains_key(&key.references));
-        let referencing = references.get(&oid).map_or(&[][..], Vec::as_slice);
-        let from_sharded = referencing.iter().any(|other| reaching.contains_key(other));
-        if (to_sharded && !is_cascade) || from_sharded {
-            single.refuse_write =
-                Some(format!("a foreign key connects \"{}\" and a sharded table", part.name));
-        }
-        let family = part.reads.iter().chain(&part.children).chain(&part.parents);
-        queue.extend(family.map(|oid| (*oid, is_cascade)));
-        // A foreign key's cascade writes to the referencing table, whose triggers then run.
-        queue.extend(referencing.iter().map(|oid| (*oid, true)));
-    }
-    single
 }

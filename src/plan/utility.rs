@@ -2,9 +2,10 @@
 //! is analysed nor touches more than one kind of table.
 
 use super::explain::Format;
-use super::mention::Mentions;
-use super::planner::{Subject, single_allowed};
+use super::mention::{Mentions, Notable};
+use super::planner::{Subject, allowed};
 use super::schema::Meaning;
+use super::{every_shard, physical};
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::sql::lexer::{Token, TokenKind};
@@ -102,6 +103,7 @@ pub(super) fn refusal(subject: &Subject<'_>) -> Option<SqlError> {
         ("call", _) => Some("CALL"),
         ("drop", "owned") => Some("DROP OWNED"),
         ("reassign", "owned") => Some("REASSIGN OWNED"),
+        ("drop", "sequence") if mentions.has("cascade") => Some("DROP SEQUENCE ... CASCADE"),
         _ => None,
     };
     if let Some(command) = whole {
@@ -111,6 +113,9 @@ pub(super) fn refusal(subject: &Subject<'_>) -> Option<SqlError> {
             ),
             "Send the statements inside one by one, or run it on each shard.",
         ));
+    }
+    if let Some(error) = every_shard::refusal(mentions, subject.schema()) {
+        return Some(error);
     }
     if reaches_all_tables(subject) {
         return Some(SqlError::refused(
@@ -135,15 +140,47 @@ pub(super) fn refusal(subject: &Subject<'_>) -> Option<SqlError> {
             "Run the SQL as a statement of its own.",
         ));
     }
-    let function = match (&mentions.function, &mentions.operator) {
-        (Some(name), _) if !defines_function(mentions) => format!("user function {name}()"),
-        (_, Some(name)) => format!("operator {name}, which calls a user function,"),
-        _ => return None,
-    };
-    Some(SqlError::refused(
-        format!("{function} may reach a sharded table, so calling it is not supported yet"),
-        "Where the cluster has sharded tables, functions of users run only if they are IMMUTABLE; declaring them in the rules comes later.",
-    ))
+    if let Some(error) = physical::refusal(subject) {
+        return Some(error);
+    }
+    user_function(subject).map(|what| {
+        SqlError::refused(
+            format!("{what} may reach a sharded table, so calling it is not supported yet"),
+            "Where the cluster has sharded tables, functions of users run only if they are IMMUTABLE; declaring them in the rules comes later.",
+        )
+    })
+}
+
+/// The user function that the statement may call, neither IMMUTABLE nor trusted, in words.
+fn user_function(subject: &Subject<'_>) -> Option<String> {
+    let mentions = &subject.mentions;
+    let catalog = subject.schema().catalog();
+    if let Some(name) = mentions.function.as_ref().filter(|_| !defines_function(mentions)) {
+        return Some(format!("user function {name}()"));
+    }
+    if let Some(name) = &mentions.operator {
+        return Some(format!("operator {name}, which calls a user function,"));
+    }
+    let is_drop = mentions.word(0) == "drop";
+    if let Some((name, function)) =
+        mentions.typed.as_ref().filter(|_| !is_drop && !defines_function(mentions))
+    {
+        return Some(format!("user function {function}(), which is called for type {name},"));
+    }
+    if let Some(function) = catalog.anything_calls().next().filter(|_| !is_drop) {
+        return Some(format!("user function {function}(), which casts or compares Postgres's own types,"));
+    }
+    let trigger = catalog.event_triggers().first().filter(|_| fires_event_triggers(mentions))?;
+    let (name, function) = (&trigger.name, &trigger.function);
+    Some(format!("user function {function}() of event trigger \"{name}\""))
+}
+
+/// Source: PostgreSQL manual, "Event Trigger Firing Matrix".
+fn fires_event_triggers(mentions: &Mentions) -> bool {
+    let is_other =
+        matches!(mentions.word(0), "grant" | "revoke" | "comment" | "security" | "refresh" | "reindex");
+    // Nor do event triggers fire for themselves: one that is in the way can be dropped.
+    is_other || (changes_catalog(mentions) && mentions.word(1) != "event")
 }
 
 /// Whether the statement is about functions, not calling them.
@@ -197,14 +234,25 @@ pub(super) fn route(subject: &Subject<'_>, reason: Option<&str>) -> Result<Shard
     let mentions = &subject.mentions;
     const WRITES: [&str; 6] = ["insert", "update", "delete", "merge", "truncate", "copy"];
     let is_write = WRITES.iter().any(|word| mentions.has(word));
+    let is_cascade = mentions.word(0) == "drop" && mentions.has("cascade");
+    // It conflicts with definitions of the table only, which are refused: pg_dump takes it on all tables.
+    let is_share = mentions.word(0) == "lock" && mentions.has_run(&["access", "share", "mode"]);
     let mut shard: Option<(ShardId, &str)> = None;
-    for name in &mentions.notable {
-        for meaning in schema.meanings(name) {
+    for notable in &mentions.notable {
+        let name = &notable.name;
+        for meaning in meanings(subject, notable) {
             match meaning {
+                Meaning::Sharded(_) | Meaning::Reaches(_) if is_share => {}
                 Meaning::Sharded(_) => return Err(refuse(mentions, name, "is sharded", reason)),
                 Meaning::Reaches(how) => return Err(refuse(mentions, name, &format!("is {how}"), reason)),
                 Meaning::Single(single) => {
-                    single_allowed(single, is_write)?;
+                    allowed(&single.hazards, is_write)?;
+                    if let Some(reason) = single.hazards.refuse_cascade.as_ref().filter(|_| is_cascade) {
+                        return Err(SqlError::refused(
+                            format!("DROP ... CASCADE is not supported yet: {reason}"),
+                            "Drop what depends on it on each shard first, on connections to the shards themselves.",
+                        ));
+                    }
                     match shard {
                         Some((other, first)) if other != single.shard => {
                             return Err(SqlError::refused(
@@ -229,6 +277,25 @@ pub(super) fn route(subject: &Subject<'_>, reason: Option<&str>) -> Result<Shard
             format!("\"{first}\" and \"{other}\" may lie on different shards"),
             "Put them on one shard in the sharding rules, or name them one by one.",
         )),
+    }
+}
+
+/// What the name may mean in a statement that is not analysed.
+fn meanings<'a>(subject: &Subject<'a>, notable: &Notable) -> Vec<&'a Meaning> {
+    let (schema, mentions) = (subject.schema(), &subject.mentions);
+    // A temporary table hides others of its name under every search path.
+    let may_be_temporary = ["temp", "temporary", "rename"].iter().any(|word| mentions.has(word));
+    match &notable.schema {
+        _ if may_be_temporary => schema.meanings(&notable.name).collect(),
+        Some(of) if of.starts_with("pg_temp") => schema.meanings(&notable.name).collect(),
+        Some(of) => {
+            let name = [of.clone(), notable.name.clone()];
+            schema.resolve(subject.context.search_path, &name).into_iter().collect()
+        }
+        None => {
+            let name = std::slice::from_ref(&notable.name);
+            schema.resolve(subject.context.search_path, name).into_iter().collect()
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What must hold before a write to a sharded table may run on the shard of its key: nothing that one
 //! Postgres would check or compute over all rows may be left to one shard.
 
+use super::foreign_key::{self, Change};
+use super::hazard::family;
 use super::pins::ShardedItem;
 use super::planner::Subject;
 use crate::catalog::{ColumnDefault, Relation};
@@ -29,7 +31,7 @@ pub(super) fn check(
         ));
     }
     let Some(relation) = subject.schema().sharded_relation(table) else { return Ok(()) };
-    for member in family(subject, relation) {
+    for member in family(subject.schema().catalog(), relation) {
         if let Some(trigger) = member.triggers.first() {
             let trigger = &trigger.name;
             return Err(SqlError::refused(
@@ -39,7 +41,7 @@ pub(super) fn check(
         }
         unique_keys(member, table, &analysis.kind, sets)?;
     }
-    foreign_keys(subject, relation, table, &analysis.kind)?;
+    foreign_key::check(subject.schema(), table, &changes(&analysis.kind))?;
     if let Kind::Insert(insert) = &analysis.kind {
         insert_refusal(insert, table)?;
         defaults(relation, insert)?;
@@ -47,21 +49,15 @@ pub(super) fn check(
     Ok(())
 }
 
-/// A table with its partitions and inheritance children.
-fn family<'a>(subject: &Subject<'a>, relation: &'a Relation) -> Vec<&'a Relation> {
-    let mut members = vec![relation];
-    let mut at = 0;
-    while let Some(member) = members.get(at).copied() {
-        let children =
-            member.children.iter().filter_map(|oid| subject.schema().catalog().relation_by_oid(*oid));
-        for child in children {
-            if !members.iter().any(|known| known.oid == child.oid) {
-                members.push(child);
-            }
-        }
-        at += 1;
+/// What the statement does to rows of its target.
+fn changes(kind: &Kind) -> Vec<Change> {
+    match kind {
+        Kind::Insert(insert) if insert.conflict_sets.is_empty() => vec![Change::Insert],
+        Kind::Insert(insert) => vec![Change::Insert, Change::Update(insert.conflict_sets.clone())],
+        Kind::Update(sets) => vec![Change::Update(sets.clone())],
+        Kind::Delete => vec![Change::Delete],
+        Kind::Select => Vec::new(),
     }
-    members
 }
 
 /// A unique key without the sharding key holds on each shard only.
@@ -89,78 +85,6 @@ fn unique_keys(
                 ),
                 "Add the sharding key to the unique key.",
             ));
-        }
-    }
-    Ok(())
-}
-
-/// The rule of a table, or of the table that it is a partition or child of.
-fn rule_of<'a>(subject: &Subject<'a>, relation: &Relation) -> Option<&'a ShardedTable> {
-    let schema = subject.schema();
-    let mut relation = relation;
-    // Deeper than any real hierarchy; a catalog that is read while it changes may hold a ring.
-    for _ in 0..64 {
-        let is_it = |rule: &&ShardedTable| rule.schema == relation.schema && rule.table == relation.name;
-        if let Some(rule) = schema.rules().sharded().iter().find(is_it) {
-            return Some(rule);
-        }
-        relation = schema.catalog().relation_by_oid(*relation.parents.first()?)?;
-    }
-    None
-}
-
-/// A foreign key must connect rows of one key.
-fn foreign_keys(
-    subject: &Subject<'_>,
-    relation: &Relation,
-    table: &ShardedTable,
-    kind: &Kind,
-) -> Result<(), SqlError> {
-    let catalog = subject.schema().catalog();
-    let is_colocated = |from: &Relation, to: &Relation, columns: &[(String, String)]| {
-        let (Some(from), Some(to)) = (rule_of(subject, from), rule_of(subject, to)) else { return false };
-        let mut keys = from.keys.iter().zip(&to.keys);
-        from.group == to.group
-            && keys.all(|(mine, theirs)| columns.iter().any(|(a, b)| a == mine && b == theirs))
-    };
-    let refused = |other: &Relation| {
-        Err(SqlError::refused(
-            format!(
-                "a foreign key between sharded table \"{}\" and \"{}\" does not connect equal sharding keys of one colocation group, so no shard can check it",
-                table.table, other.name
-            ),
-            "Drop the foreign key, or let it contain the sharding key on both sides.",
-        ))
-    };
-    // An UPDATE checks only the foreign keys whose columns it sets.
-    let is_set = |column: &String| match kind {
-        Kind::Update(sets) => sets.contains(column),
-        Kind::Insert(_) | Kind::Delete | Kind::Select => true,
-    };
-    if !matches!(kind, Kind::Delete) {
-        for key in relation.foreign_keys.iter().filter(|key| key.columns.iter().any(|(mine, _)| is_set(mine)))
-        {
-            match catalog.relation_by_oid(key.references) {
-                Some(other) if !is_colocated(relation, other, &key.columns) => return refused(other),
-                _ => {}
-            }
-        }
-    }
-    if matches!(kind, Kind::Insert(insert) if insert.conflict_sets.is_empty()) {
-        return Ok(());
-    }
-    for other in catalog.relations() {
-        let to_this = other.foreign_keys.iter().filter(|key| key.references == relation.oid);
-        for key in to_this.filter(|key| key.columns.iter().any(|(_, theirs)| is_set(theirs))) {
-            if !is_colocated(other, relation, &key.columns) {
-                return refused(other);
-            }
-            if !other.triggers.is_empty() {
-                return Err(SqlError::refused(
-                    format!("\"{}\", which references \"{}\", has a trigger", other.name, table.table),
-                    "Drop the trigger; declaring it harmless in the rules comes later.",
-                ));
-            }
         }
     }
     Ok(())

@@ -34,7 +34,7 @@ use params::Parameters;
 use server_state::{Copy, ServerState};
 use settings::{Settings, Tracker};
 use statements::{Repeated, Statement, StatementCache, Undo, Unnamed};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// When a server connection goes back to the pool.
@@ -105,9 +105,9 @@ pub struct Session {
 /// What a client has names for; most clients have none.
 #[derive(Debug, Default)]
 struct Names {
-    statements: HashMap<Box<[u8]>, Arc<Statement>>,
+    statements: BTreeMap<Box<[u8]>, Arc<Statement>>,
     /// Portals of statements whose execution does something to the session.
-    portals: HashMap<Box<[u8]>, Arc<Statement>>,
+    portals: BTreeMap<Box<[u8]>, Arc<Statement>>,
 }
 
 impl Session {

@@ -4,11 +4,11 @@
 //! serves statements whose literals, comments and white space differ, so that it names places by tokens;
 //! here they become bytes of one text.
 
-use super::lexer::{Lexer, TokenKind};
-use std::borrow::Cow;
+use super::lexer::{Lexer, Token, TokenKind};
+use std::ops::Range;
 
-/// Puts `text` in the place of tokens `from..to`, counted from 0 without comments; before token `from`
-/// where the two are equal, and behind the last token where `from` is their number.
+/// Replaces tokens `from..to`, counted from 0 without comments; where the two are equal, what is put in
+/// stands before token `from`, or behind the last one where `from` is their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
     /// The first token that is replaced.
@@ -16,7 +16,16 @@ pub struct Edit {
     /// The first one that is not.
     pub to: usize,
     /// What comes in their place; blanks around it are not needed.
-    pub text: Cow<'static, str>,
+    pub pieces: Vec<Piece>,
+}
+
+/// A part of what is put in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// This text.
+    Text(String),
+    /// The statement's own text from the first of these tokens to the last.
+    Tokens(Range<usize>),
 }
 
 /// A text with edits in it.
@@ -38,30 +47,24 @@ struct Move {
 /// Applies edits, which are in order and do not overlap; `None` where the text has fewer tokens than they
 /// name.
 pub fn splice(sql: &[u8], standard_conforming_strings: bool, edits: &[Edit]) -> Option<Spliced> {
-    let mut tokens =
-        Lexer::new(sql, standard_conforming_strings).filter(|token| !token.kind.is_comment()).peekable();
-    let mut out = Spliced { text: Vec::with_capacity(sql.len() + 64), moves: Vec::new() };
-    let mut copied = 0;
-    let mut next = 0;
-    // Where the token before ends.
-    let mut end = 0;
+    let tokens = Lexer::new(sql, standard_conforming_strings).filter(|token| !token.kind.is_comment());
     // Empty statements before it are none of the statement's.
-    while let Some(token) = tokens.next_if(|token| token.kind == TokenKind::Semicolon) {
-        end = token.end;
-    }
+    let tokens: Vec<Token> = tokens.skip_while(|token| token.kind == TokenKind::Semicolon).collect();
+    let mut out = Spliced { text: Vec::with_capacity(sql.len() + 128), moves: Vec::new() };
+    let mut copied = 0;
     for edit in edits {
-        while next < edit.from {
-            end = tokens.next()?.end;
-            next += 1;
-        }
-        // Where nothing is replaced, right behind the token before.
-        let start = if edit.from < edit.to { tokens.peek()?.start } else { end };
-        while next < edit.to {
-            end = tokens.next()?.end;
-            next += 1;
-        }
+        let (start, end) = if edit.from < edit.to {
+            (tokens.get(edit.from)?.start, tokens.get(edit.to - 1)?.end)
+        } else {
+            // Right behind the token before, lest a comment swallow it.
+            let at = match edit.from.checked_sub(1) {
+                Some(before) => tokens.get(before)?.end,
+                None => tokens.first()?.start,
+            };
+            (at, at)
+        };
         out.text.extend_from_slice(sql.get(copied..start)?);
-        out.put(&edit.text, sql.get(start..end)?);
+        out.put(sql, &tokens, &edit.pieces, sql.get(start..end)?)?;
         copied = end;
     }
     out.text.extend_from_slice(sql.get(copied..)?);
@@ -69,12 +72,24 @@ pub fn splice(sql: &[u8], standard_conforming_strings: bool, edits: &[Edit]) -> 
 }
 
 impl Spliced {
-    fn put(&mut self, text: &str, before: &[u8]) {
+    fn put(&mut self, sql: &[u8], tokens: &[Token], pieces: &[Piece], before: &[u8]) -> Option<()> {
+        let start = self.text.len();
         let at = characters(&self.text);
         self.text.push(b' ');
-        self.text.extend_from_slice(text.as_bytes());
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => self.text.extend_from_slice(text.as_bytes()),
+                Piece::Tokens(range) => {
+                    let first = tokens.get(range.start)?;
+                    let last = tokens.get(range.end.checked_sub(1)?)?;
+                    self.text.extend_from_slice(sql.get(first.start..last.end)?);
+                }
+            }
+        }
         self.text.push(b' ');
-        self.moves.push(Move { at, len: text.chars().count() + 2, len_before: characters(before) });
+        let len = characters(self.text.get(start..)?);
+        self.moves.push(Move { at, len, len_before: characters(before) });
+        Some(())
     }
 
     /// The place in the client's text of a character (from 1) of this one; one that was put in is where the
@@ -105,7 +120,7 @@ mod tests {
     use super::*;
 
     fn edit(from: usize, to: usize, text: &'static str) -> Edit {
-        Edit { from, to, text: text.into() }
+        Edit { from, to, pieces: vec![Piece::Text(text.to_owned())] }
     }
 
     fn spliced(sql: &str, edits: &[Edit]) -> Option<String> {
@@ -131,12 +146,19 @@ mod tests {
             ("select avg(x) from t", &[edit(1, 2, "sum")], "select  sum (x) from t"),
             ("select 1 limit 5 offset 7", &[edit(3, 6, "12")], "select 1 limit  12 "),
             (";; select 1", &[edit(0, 1, "table")], ";;  table  1"),
-            ("; select 1", &[edit(0, 0, "x")], "; x  select 1"),
+            ("; select 1", &[edit(0, 0, "x")], ";  x select 1"),
             ("select 'a;b', \"c d\"", &[edit(3, 3, "as e,")], "select 'a;b', as e,  \"c d\""),
             ("select 1", &[], "select 1"),
         ] {
             assert_eq!(spliced(sql, edits).as_deref(), Some(expected), "{sql}");
         }
+        let copy = Piece::Tokens(5..8);
+        let pieces = vec![Piece::Text(", (".to_owned()), copy, Piece::Text(") as x".to_owned())];
+        assert_eq!(
+            spliced("select a from t where b -- what\n = 'x' -- end", &[Edit { from: 2, to: 2, pieces }])
+                .unwrap(),
+            "select a , (b -- what\n = 'x') as x  from t where b -- what\n = 'x' -- end"
+        );
         assert_eq!(spliced("select 1", &[edit(3, 3, "x")]), None);
         assert_eq!(spliced("select 1", &[edit(1, 3, "x")]), None);
     }

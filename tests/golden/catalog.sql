@@ -29,3 +29,37 @@ CREATE VIEW big_spenders AS SELECT * FROM order_totals WHERE sum > 1000;
 CREATE MATERIALIZED VIEW order_count AS SELECT count(*) FROM orders;
 CREATE VIEW product_names AS SELECT name FROM products;
 CREATE VIEW touching AS SELECT touch(id) FROM products;
+-- What runs a user function without its being named.
+CREATE FUNCTION guard(int) RETURNS boolean LANGUAGE plpgsql AS 'begin return true; end';
+CREATE DOMAIN guarded AS int CHECK (guard(VALUE));
+CREATE DOMAIN filled AS int DEFAULT touch(0);
+CREATE TYPE holder AS (g guarded);
+CREATE TYPE pair AS (a int, b int);
+CREATE FUNCTION to_pair(int) RETURNS pair LANGUAGE plpgsql AS 'begin return row(1, 2)::pair; end';
+CREATE FUNCTION first_of(pair) RETURNS int LANGUAGE sql IMMUTABLE AS 'select ($1).a';
+CREATE CAST (int AS pair) WITH FUNCTION to_pair(int) AS ASSIGNMENT;
+CREATE FUNCTION pair_of_pairs(a int, b boolean DEFAULT guard(1)) RETURNS int LANGUAGE sql IMMUTABLE AS 'select $1';
+CREATE FUNCTION alike(int, int) RETURNS boolean LANGUAGE plpgsql AS 'begin return true; end';
+CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = alike);
+CREATE TABLE checked (id int, v int CHECK (guard(v)));
+CREATE TABLE domained (id int, v guarded);
+CREATE TABLE defaulted (id int, v filled);
+CREATE TABLE paired (id int, p pair);
+CREATE TABLE paired_arrays (id int, p pair[]);
+CREATE TABLE computed (id int, v int GENERATED ALWAYS AS (pair_of_pairs(id)) STORED);
+CREATE TABLE indexed (id int);
+CREATE INDEX indexed_guarded ON indexed (pair_of_pairs(id));
+CREATE INDEX orders_note ON orders (note);
+CREATE VIEW casting AS SELECT id::guarded FROM products;
+CREATE TABLE policed (customer_id bigint, note text);
+CREATE POLICY readers ON policed USING (EXISTS (SELECT FROM products));
+CREATE TABLE guarded_rows (customer_id bigint, v int CHECK (guard(v)));
+-- Foreign keys whose actions write to further tables.
+CREATE TABLE parents (customer_id bigint PRIMARY KEY);
+CREATE TABLE orphans (customer_id bigint REFERENCES parents ON DELETE SET NULL, id int);
+CREATE TABLE heads (customer_id bigint PRIMARY KEY, note text);
+CREATE TABLE middles (customer_id bigint REFERENCES heads ON DELETE CASCADE, id int, PRIMARY KEY (customer_id, id));
+CREATE TABLE leaves (customer_id bigint, id int, FOREIGN KEY (customer_id, id) REFERENCES middles);
+CREATE TABLE tops (customer_id bigint, id int, note text, PRIMARY KEY (customer_id, id));
+CREATE TABLE subs (customer_id bigint, id int, note int UNIQUE,
+  FOREIGN KEY (customer_id, id) REFERENCES tops ON DELETE CASCADE ON UPDATE CASCADE);

@@ -22,6 +22,14 @@ sharded = [
   { table = "numbered", key = "customer_id", group = "customers" },
   { table = "missing", key = "customer_id", group = "customers" },
   { table = "textkeyed", key = "k", group = "customers" },
+  { table = "policed", key = "customer_id", group = "customers" },
+  { table = "guarded_rows", key = "customer_id", group = "customers" },
+  { table = "parents", key = "customer_id", group = "customers" },
+  { table = "orphans", key = "customer_id", group = "customers" },
+  { table = "heads", key = "customer_id", group = "customers" },
+  { table = "middles", key = "customer_id", group = "customers" },
+  { table = "tops", key = "customer_id", group = "customers" },
+  { table = "subs", key = "customer_id", group = "customers" },
   { table = "accounts", key = "aid", group = "accounts" },
 ]
 single = [{ table = "archive", shard = "b" }, { table = "products" }]
@@ -149,7 +157,7 @@ impl Case {
 
 /// Runs the cases of a file; how many there were.
 ///
-/// Expectations: `home`, `home b` (another shard's single tables), `key K` (the shard of key K, `$1` being
+/// Expectations: `home`, `warned` (home, with a warning), `home b` (another shard's single tables), `key K` (the shard of key K, `$1` being
 /// 1 and `$2` being 2), `any` (a key route that ends on the home shard), `concat`, `aggregate`, `refused`
 /// (perhaps with a part of the message or detail behind it).
 pub fn run_file(text: &str) -> usize {
@@ -161,6 +169,7 @@ pub fn run_file(text: &str) -> usize {
         let one = 1_i64.to_be_bytes();
         let bound = fixture.bind_planned(&planned, &case.sql, &[(20, 1, Some(&one)), (20, 0, Some(b"2"))]);
         let got = match (&planned.route, &bound) {
+            (Route::Home(_), _) if planned.warning.is_some() => "warned".to_owned(),
             (Route::Home(shard), _) if shard.0 == 0 => "home".to_owned(),
             (Route::Home(_), _) => "home b".to_owned(),
             (Route::Key(_), Ok(Bound::Single(shard))) => format!("key on {shard}"),

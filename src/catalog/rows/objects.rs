@@ -3,14 +3,14 @@
 use super::{Builder, WIDTH, boolean, numbers};
 use crate::catalog::database::SearchPathSetting;
 use crate::catalog::{
-    Attribute, Cast, Collation, CollationProvider, DatabaseFacts, Function, FunctionKind, FunctionName, Type,
-    TypeKind, Volatility,
+    Attribute, Cast, Collation, CollationProvider, DatabaseFacts, Function, FunctionKind, FunctionName,
+    Trigger, Type, TypeKind, Volatility,
 };
 
 impl Builder {
     /// A row that hangs on no relation.
     pub(super) fn object(&mut self, row: &[Option<&str>; WIDTH]) -> Option<()> {
-        let [kind, a, b, c, d, ..] = *row;
+        let [kind, a, b, c, d, e, ..] = *row;
         match kind? {
             "type" => self.type_row(row)?,
             "attribute" => {
@@ -30,13 +30,19 @@ impl Builder {
             "operator" => {
                 self.catalog.operators.insert(a?.to_owned());
                 if boolean(d?)? {
-                    self.catalog.impure_operators.insert(a?.to_owned());
+                    let operands = [b?.parse().ok()?, c?.parse().ok()?];
+                    self.catalog.impure.operator(a?, operands, e?);
                 }
             }
             "cast" => {
                 let is_implicit = matches!(c?, "a" | "i");
                 let (source, target) = (a?.parse().ok()?, b?.parse().ok()?);
                 self.catalog.casts.push(Cast { source, target, is_implicit, function: d?.to_owned() });
+            }
+            "compares" => self.catalog.impure.compares(a?.parse().ok()?, b?),
+            "event_trigger" => {
+                let trigger = Trigger { name: a?.to_owned(), function: b?.to_owned() };
+                self.catalog.event_triggers.push(trigger);
             }
             "collation" => self.collation(row)?,
             "database" => self.database(row)?,
@@ -93,6 +99,8 @@ impl Builder {
         }
         self.catalog.casts.sort_by_key(|cast| (cast.source, cast.target));
         self.catalog.database.search_paths.sort();
+        self.catalog.event_triggers.sort_by(|a, b| a.name.cmp(&b.name));
+        self.catalog.finish_impure();
     }
 
     fn finish_labels(&mut self) {

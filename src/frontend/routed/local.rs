@@ -1,6 +1,7 @@
 //! Answers that Howdah gives itself.
 
 use super::super::client::Client;
+use crate::plan::Planned;
 use crate::protocol::write;
 
 /// OID of type `text`.
@@ -12,6 +13,17 @@ impl Client {
         explain_description(&mut self.out);
         explain_rows(&mut self.out, rows);
         write::ready_for_query(&mut self.out, self.session.status());
+    }
+
+    /// Tells what a plan warns of, unless the client wants no warnings.
+    pub(super) fn warn(&mut self, planned: &Planned) {
+        let Some(warning) = &planned.warning else { return };
+        let level =
+            self.session.settings().get("client_min_messages").unwrap_or_default().to_ascii_lowercase();
+        let is_unwanted = |level_name: &[u8]| level.windows(level_name.len()).any(|word| word == level_name);
+        if ![&b"error"[..], b"fatal", b"panic"].into_iter().any(is_unwanted) {
+            write::notice_response(&mut self.out, "WARNING", warning);
+        }
     }
 }
 

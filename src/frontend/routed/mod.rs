@@ -8,6 +8,7 @@ mod batch;
 mod block;
 mod implicit;
 mod local;
+mod quick;
 mod scatter;
 mod several;
 mod simple;
@@ -25,7 +26,7 @@ use crate::session::server_state::Copy;
 use crate::sql::template::Template;
 use crate::sqlstate;
 use block::Block;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
@@ -43,9 +44,9 @@ pub(super) struct Routed {
     /// Whether statements run that end together: parameters are told behind the last.
     in_steps: bool,
     /// Prepared statements by the client's name; the unnamed one's is empty.
-    statements: HashMap<Box<[u8]>, Arc<PlannedStatement>>,
+    statements: BTreeMap<Box<[u8]>, Arc<PlannedStatement>>,
     /// Where portals of the open block are.
-    portals: HashMap<Box<[u8]>, ShardId>,
+    portals: BTreeMap<Box<[u8]>, ShardId>,
     lifted: Template,
     memo: Option<Memo>,
 }
@@ -58,8 +59,8 @@ impl Routed {
             parked: Vec::new(),
             block: None,
             in_steps: false,
-            statements: HashMap::new(),
-            portals: HashMap::new(),
+            statements: BTreeMap::new(),
+            portals: BTreeMap::new(),
             lifted: Template::default(),
             memo: None,
         }
@@ -76,8 +77,11 @@ impl Client {
     pub(super) async fn route(&mut self, tag: u8, frame: Range<usize>) -> Result<Option<usize>, End> {
         match tag {
             frontend::QUERY => {
-                self.wait_quiet().await?;
                 let end = frame.end;
+                if self.is_quiet() && self.quick_query(frame.clone()).await? {
+                    return Ok(Some(end));
+                }
+                self.wait_quiet().await?;
                 self.routed_query(frame).await?;
                 Ok(Some(end))
             }
@@ -101,6 +105,11 @@ impl Client {
                 Ok(Some(frame.end))
             }
             _ => {
+                if self.is_quiet()
+                    && let Some(end) = self.quick_batch(frame.start).await?
+                {
+                    return Ok(Some(end));
+                }
                 let Some(end) = self.batch_end(frame.start)? else { return Ok(None) };
                 self.wait_quiet().await?;
                 self.routed_batch(frame.start..end).await?;

@@ -3,7 +3,7 @@
 use super::super::client::{Client, End};
 use super::super::relay::{Event, with_scratch};
 use super::block::{Command, command};
-use super::scatter::{Ask, Describe, Scattered};
+use super::scatter::{Ask, Describe, Spread};
 use super::several_without_sync;
 use crate::error::SqlError;
 use crate::exec::{Literals, Memo, Spanned};
@@ -29,7 +29,7 @@ pub(super) enum Target {
     /// This shard.
     Shard(ShardId),
     /// Several.
-    Scatter(Scattered),
+    Scatter(Spread),
     /// Howdah answers.
     Explain(Vec<String>),
 }
@@ -112,11 +112,7 @@ impl Client {
     /// The query's aim, where it is the last one but for numbers.
     fn aim_by_memo(&self, frame: &Range<usize>) -> Option<Result<Aimed, SqlError>> {
         let routed = self.routed.as_deref()?;
-        let memo = routed.memo.as_ref()?;
-        let body = self.input.get(frame.start + HEADER_LEN..frame.end)?;
-        let sql = body.split_last().filter(|(last, _)| **last == 0).map(|(_, sql)| sql)?;
-        let sql = sql.strip_suffix(b";").unwrap_or(sql);
-        let spans = memo.literals_of(sql, routed.router.version(), self.session.settings())?;
+        let (memo, sql, spans) = self.repeated_query(frame, routed.router.version())?;
         let values = Spanned { sql, spans: &spans };
         let target = target_of(&memo.planned, &values, routed.router.rules());
         Some(target.map(|target| Aimed {
@@ -216,6 +212,9 @@ impl Client {
         if let (Ok(planned), Some(routed)) = (&planned, self.routed.as_deref_mut()) {
             let settings = self.session.settings();
             routed.memo = Memo::new(text, *statement, &lifted, planned.clone(), settings);
+        }
+        if let Ok((planned, _)) = &planned {
+            self.warn(planned);
         }
         let result = planned.and_then(|(planned, _)| {
             let values = Literals { sql: text, lifted: &lifted };
@@ -375,7 +374,7 @@ pub(super) fn target_of<V: Values>(planned: &Planned, values: &V, rules: &Rules)
     Ok(match bind(planned, rules, values)? {
         Bound::Single(shard) => Target::Shard(shard),
         Bound::Scatter { scatter, shards, limits } => {
-            Target::Scatter(Scattered { scatter: scatter.clone(), shards, limits })
+            Target::Scatter(Spread { scatter: scatter.clone(), shards: shards.iter().collect(), limits })
         }
         Bound::Explain(explained) => {
             let inner = bind(&explained.inner, rules, values);

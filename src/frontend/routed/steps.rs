@@ -8,7 +8,7 @@ use super::super::client::{Client, End};
 use super::batch::{Frame, Fresh, Needs};
 use super::block::Command;
 use super::local::{explain_description, explain_rows};
-use super::scatter::{Ask, Describe, Scattered};
+use super::scatter::{Ask, Describe, Spread};
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::plan::Route;
@@ -49,7 +49,7 @@ struct Virtual {
 }
 
 enum Answer {
-    Scatter { bound: Ask, scatter: Scattered },
+    Scatter { bound: Ask, scatter: Box<Spread> },
     Explain(Vec<String>),
     Begin { text: Vec<u8>, modes: Modes },
     End { is_commit: bool },
@@ -180,7 +180,7 @@ impl Client {
             return Some(Answer::Explain(rows));
         }
         if let Some(scatter) = needs.scatter.take() {
-            return Some(Answer::Scatter { bound: self.own_bind(frame)?, scatter });
+            return Some(Answer::Scatter { bound: self.own_bind(frame)?, scatter: Box::new(scatter) });
         }
         let (command, text, modes) = needs.commands.first()?;
         match command {

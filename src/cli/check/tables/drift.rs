@@ -14,11 +14,13 @@ pub(super) fn judge(cluster: Cluster<'_>, findings: &mut Vec<Finding>) {
     let Some(base) = home.or(cluster.shards.first()) else { return };
     for shard in cluster.shards.iter().filter(|shard| shard.id != base.id) {
         let spread = |one: &OnShard<'_>| spread(cluster, &one.tables.catalog);
+        let major = |one: &OnShard<'_>| one.tables.catalog.database().server_version / 10_000;
+        let is_same_version = major(base) == major(shard);
         for name in spread(base).union(&spread(shard)) {
             let (here, there) = (shard.tables.definitions.get(name), base.tables.definitions.get(name));
             // A table that is missing is told as such.
             if let (Some(here), Some(there)) = (here, there) {
-                compare(name, here, there, (shard, base), findings);
+                compare(name, (here, there), (shard, base), is_same_version, findings);
             }
         }
         objects(shard, base, findings);
@@ -37,9 +39,9 @@ type Parts = BTreeMap<(String, String), String>;
 /// Each part of one table that differs.
 fn compare(
     name: &Name,
-    here: &Parts,
-    there: &Parts,
+    (here, there): (&Parts, &Parts),
     (shard, base): (&OnShard<'_>, &OnShard<'_>),
+    is_same_version: bool,
     findings: &mut Vec<Finding>,
 ) {
     let table = shown(&name.0, &name.1);
@@ -52,6 +54,10 @@ fn compare(
         let subject = if part.is_empty() { what.to_owned() } else { format!("{what} \"{part}\"") };
         let found = match (here.get(key), there.get(key)) {
             (Some(here), Some(there)) if here == there => continue,
+            // Versions print queries differently.
+            (Some(_), Some(_)) if !is_same_version && matches!(what, "definition" | "rule" | "policy") => {
+                continue;
+            }
             (Some(_), Some(_)) if what == "order of columns" && !has_same_columns => continue,
             (Some(here), Some(there)) => {
                 format!("{table}: {subject} is {}, not {} as on {}", cut(here), cut(there), base.subject)

@@ -1,12 +1,13 @@
 //! Are the tables where the rules put them.
 
-use super::{Cluster, Finding, Place, listed, place, shown};
+use super::{Cluster, Finding, Place, ancestors, listed, place, shown};
 use crate::catalog::RelationKind;
 use crate::rules::Rules;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn judge(cluster: Cluster<'_>, findings: &mut Vec<Finding>) {
     named_nowhere(cluster, findings);
+    named_in_vain(cluster, findings);
     missing_somewhere(cluster, findings);
     for shard in cluster.shards {
         strays(cluster, shard, findings);
@@ -36,6 +37,35 @@ fn named_nowhere(cluster: Cluster<'_>, findings: &mut Vec<Finding>) {
         if !cluster.shards.iter().any(|shard| shard.tables.catalog.has_schema(&rule.schema)) {
             let found = format!("schema \"{}\", which has a rule, is on no shard", rule.schema);
             findings.push(Finding::warning(cluster.name, found).hint("create it, or remove its rule"));
+        }
+    }
+}
+
+/// Rules for what is no table of its own: views, and parts of tables that have a rule.
+fn named_in_vain(cluster: Cluster<'_>, findings: &mut Vec<Finding>) {
+    let named = named(cluster.rules);
+    for (schema, table, kind) in &named {
+        let Some((shard, relation)) = cluster.first_with(schema, table) else { continue };
+        let name = shown(schema, table);
+        if !matches!(
+            relation.kind,
+            RelationKind::Table | RelationKind::Partitioned | RelationKind::ForeignTable
+        ) {
+            let found = format!("{name} has a rule as a {kind} table, but is no table");
+            let hint = "remove its rule: a view lies where the tables that it reads lie";
+            findings.push(Finding::error(shard.subject, found).hint(hint));
+        }
+        let above = ancestors(&shard.tables.catalog, relation);
+        let of_another = above.into_iter().skip(1).find(|part| {
+            named.iter().any(|(schema, table, _)| *schema == part.schema && *table == part.name)
+        });
+        if let Some(part) = of_another {
+            let found = format!(
+                "{name} has a rule, but is a part of {}, which has one too",
+                shown(&part.schema, &part.name)
+            );
+            let hint = "remove one of them: a rule covers a table's partitions and children";
+            findings.push(Finding::error(shard.subject, found).hint(hint));
         }
     }
 }

@@ -11,7 +11,7 @@ use super::super::client::{Client, End};
 use super::block::torn_snapshot;
 use crate::datum::order::Style;
 use crate::error::SqlError;
-use crate::ids::{ShardId, ShardSet};
+use crate::ids::ShardId;
 use crate::merge::{Limits, Merge, Setup};
 use crate::plan::Scatter;
 use crate::protocol::{TransactionStatus, frontend, write};
@@ -41,13 +41,13 @@ pub(super) enum Ask {
     },
 }
 
-/// A statement for several shards, with the values of one execution.
+/// A statement of several shards, with the numbers of one execution.
 #[derive(Clone, Debug)]
-pub(super) struct Scattered {
-    /// The plan.
+pub(super) struct Spread {
+    /// What to send and how to merge.
     pub(super) scatter: Scatter,
-    /// Which.
-    pub(super) shards: ShardSet,
+    /// The shards, in rising order.
+    pub(super) shards: Vec<ShardId>,
     /// The numbers of LIMIT and OFFSET.
     pub(super) limits: Limits,
 }
@@ -64,11 +64,11 @@ impl Client {
     pub(super) async fn run_scatter(
         &mut self,
         ask: &Ask,
-        scattered: &Scattered,
+        spread: &Spread,
         is_last: bool,
         describe: Describe,
     ) -> Result<(), End> {
-        let outcome = self.scatter(ask, scattered, describe).await?;
+        let outcome = self.scatter(ask, spread, describe).await?;
         self.finish_scatter(outcome, frontend::QUERY)?;
         if is_last {
             write::ready_for_query(&mut self.out, self.session.status());
@@ -96,12 +96,11 @@ impl Client {
     pub(super) async fn scatter(
         &mut self,
         ask: &Ask,
-        scattered: &Scattered,
+        spread: &Spread,
         describe: Describe,
     ) -> Result<Result<(), Told>, End> {
         self.began.get_or_insert_with(std::time::Instant::now);
-        let Scattered { scatter, shards, limits } = scattered;
-        let shards: Vec<ShardId> = shards.iter().collect();
+        let Spread { scatter, shards, limits } = spread;
         if shards.len() > 1 && self.has_one_snapshot_default() {
             return Ok(Err(Told::Not(torn_snapshot())));
         }
@@ -110,7 +109,7 @@ impl Client {
             Ok(outgoing) => outgoing,
             Err(error) => return Ok(Err(Told::Not(error))),
         };
-        for shard in &shards {
+        for shard in shards {
             if let Err(error) = self.use_shard(*shard).await? {
                 if self.session.status() != TransactionStatus::Idle {
                     self.session.set_status(TransactionStatus::Failed);
@@ -130,7 +129,7 @@ impl Client {
             legs: shards.len(),
             home: shards.iter().position(|shard| *shard == home).unwrap_or(0),
         });
-        let mut run = Run::new(merge, self.take_legs(&shards)?, outgoing);
+        let mut run = Run::new(merge, self.take_legs(shards)?, outgoing);
         self.handle.attached_to_several(run.cancel_targets());
         let result = self.drive(&mut run).await;
         if self.handle.detached_from_several() {

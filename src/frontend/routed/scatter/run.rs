@@ -158,6 +158,17 @@ impl Run {
         }
     }
 
+    /// Rows may wait long for another leg: an error that stands behind them does not.
+    fn fail_by_error_ahead(&mut self) -> bool {
+        if self.failure.is_some() {
+            return false;
+        }
+        let Some(body) = self.merge.error_ahead() else { return false };
+        let failure = Failure::Server(body.to_vec());
+        self.fail(failure);
+        true
+    }
+
     /// A leg's connection is gone, or makes no sense.
     fn lose(&mut self, at: usize) {
         let Some(leg) = self.legs.get_mut(at) else { return };
@@ -295,6 +306,9 @@ impl Client {
                 }
                 Ok(Step::Blocked) => {
                     if run.poll_legs_in(Want::Bytes, cx) || run.poll_legs_in(Want::Ahead, cx) {
+                        continue;
+                    }
+                    if run.fail_by_error_ahead() {
                         continue;
                     }
                     if let Err(end) = self.poll_send(cx) {
