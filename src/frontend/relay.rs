@@ -157,6 +157,13 @@ impl Client {
         let Some(connection) = lease.as_mut().and_then(|lease| lease.connection()) else {
             return Poll::Pending;
         };
+        if connection.state.is_ending {
+            // The client has been sent what it said at the end.
+            return Poll::Ready(Some(Event::ServerGone {
+                in_message: connection.passing > 0,
+                reason: None,
+            }));
+        }
         with_scratch(|scratch| {
             // The start of a short message goes before its rest, so that they are whole in the chunk.
             let kept = connection.partial.len();
@@ -195,14 +202,12 @@ impl Client {
                     }));
                 }
             };
-            let settled =
-                connection.state.is_quiet() && connection.passing == 0 && connection.partial.is_empty();
+            let settled = connection.state.is_quiet()
+                && connection.passing == 0
+                && connection.partial.is_empty()
+                && !connection.state.is_ending;
             if let Err(event) = send_run(stream, out, run, sent_bytes, cx) {
                 return Poll::Ready(Some(event));
-            }
-            if connection.state.is_ending {
-                let in_message = connection.passing > 0;
-                return Poll::Ready(Some(Event::ServerGone { in_message, reason: None }));
             }
             Poll::Ready(settled.then_some(Event::Settled))
         })
