@@ -17,7 +17,7 @@ mod simple;
 pub mod statements;
 pub mod take;
 
-pub use backend::Verdict;
+pub use backend::{Verdict, is_cancellation, timeout_error};
 pub use outcome::Outcome;
 pub use pin::Pins;
 pub use simple::query_text;

@@ -39,6 +39,10 @@ pub struct ServerState {
     pub failed: bool,
     /// Whether an error was reported before the last ReadyForQuery.
     pub has_failed: bool,
+    /// Counts statements that are done, and wraps around.
+    pub completed: u32,
+    /// The statement is being cancelled because it ran for too long.
+    pub is_expired: bool,
     /// After an error the server ignores messages until Sync, and that Sync was not sent yet.
     pub skipping: bool,
     /// Messages of the extended protocol were sent since the last Sync: the server is in the
@@ -67,6 +71,8 @@ impl ServerState {
             expected: VecDeque::new(),
             failed: false,
             has_failed: false,
+            completed: 0,
+            is_expired: false,
             skipping: false,
             unsynced: false,
             committing: false,

@@ -99,7 +99,7 @@ impl Client {
         scattered: &Scattered,
         describe: Describe,
     ) -> Result<Result<(), Told>, End> {
-        self.began.get_or_insert_with(std::time::Instant::now);
+        self.note_start(std::time::Instant::now());
         let Scattered { scatter, shards, limits } = scattered;
         let shards: Vec<ShardId> = shards.iter().collect();
         if shards.len() > 1 && self.has_one_snapshot_default() {
@@ -153,7 +153,7 @@ impl Client {
     async fn drive(&mut self, run: &mut Run) -> Result<Result<(), Told>, End> {
         loop {
             let end = match poll_fn(|cx| self.poll_run(run, cx)).await {
-                Turn::Done => return Ok(run.tell(&mut self.out)),
+                Turn::Done => return Ok(run.tell(self.handle.is_expired(), &mut self.out)),
                 Turn::Failed => {
                     // What the others still do is for nobody.
                     run.cancel().await;
