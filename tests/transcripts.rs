@@ -10,6 +10,7 @@ mod support;
 use support::compare::difference;
 use support::config::Config;
 use support::postgres::Postgres;
+use support::process;
 use support::proxy::Howdah;
 use support::relay::{Fault, Relay};
 use support::script::{self, Script, Sending, Step};
@@ -102,6 +103,24 @@ fn sessions() {
 #[test]
 fn values_and_sizes() {
     holds_through_howdah("values");
+}
+
+const UNRELATED: &str = "[[group]]\nname = \"far\"\n[[sharded]]\ntable = \"far.away\"\nkey = \"id\"\ngroup = \"far\"\n";
+
+/// A database of several shards answers the same where no sharded table is asked for, or refuses.
+#[test]
+fn a_routed_database_answers_the_same_or_refuses() {
+    let other = Postgres::start();
+    let ports = [Postgres::shared().port, other.port];
+    for (rules, text) in [("no table is sharded", ""), ("another table is sharded", UNRELATED)] {
+        let folder = process::temporary_folder("rules");
+        std::fs::write(folder.join("rules.toml"), text).unwrap();
+        let howdah = Howdah::start(&Config::new(&ports).pool("size", 2).rules(folder));
+        for (name, _) in CORPUS {
+            let found = differences(name, howdah.port, |_| vec![Sending::Whole]);
+            println!("=== {rules}: {name}: {}\n{}", found.len(), found.join("\n\n"));
+        }
+    }
 }
 
 #[test]

@@ -123,6 +123,7 @@ impl Client {
 
     /// Waits until the connection in use owes nothing.
     async fn wait_quiet(&mut self) -> Result<(), End> {
+        self.ask_for_replies();
         while !self.is_quiet() {
             match poll_fn(|cx| self.poll_relay(cx)).await {
                 Event::Input => {}

@@ -320,6 +320,7 @@ impl Client {
 
     /// Waits until the connection in use owes nothing, without letting go of it.
     pub(super) async fn wait_quiet_keeping(&mut self) -> Result<(), End> {
+        self.ask_for_replies();
         while !self.is_quiet() {
             match poll_fn(|cx| self.poll_relay(cx)).await {
                 Event::Input | Event::Settled => {}
