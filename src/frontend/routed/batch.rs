@@ -5,13 +5,13 @@ use super::super::client::{Client, End};
 use super::super::relay::with_scratch;
 use super::block::{Block, Command};
 use super::local::{explain_description, explain_rows};
-use super::scatter::{Ask, Describe};
+use super::scatter::{Ask, Describe, Scattered};
 use super::several_without_sync;
 use super::simple::{Aimed, Target, names_change, target_of};
 use crate::error::SqlError;
 use crate::exec::{Bindings, PlannedStatement};
 use crate::ids::ShardId;
-use crate::plan::{Route, Scatter};
+use crate::plan::Route;
 use crate::protocol::frame::{self, HEADER_LEN};
 use crate::protocol::read::{Malformed, Reader};
 use crate::protocol::{TransactionStatus, backend, frontend, write};
@@ -55,7 +55,7 @@ pub(super) struct Needs {
     pub(super) shard: Option<ShardId>,
     /// The shard that describes a statement, where nothing else says.
     describes: Option<ShardId>,
-    pub(super) scatter: Option<Scatter>,
+    pub(super) scatter: Option<Scattered>,
     pub(super) explain: Option<Vec<String>>,
     binds: usize,
     executes: usize,
@@ -723,7 +723,7 @@ impl Client {
     pub(super) async fn scatter_bound(
         &mut self,
         bound: &Ask,
-        scatter: &Scatter,
+        scatter: &Scattered,
         wants: Describe,
     ) -> Result<bool, End> {
         let outcome = self.scatter(bound, scatter, wants).await?;

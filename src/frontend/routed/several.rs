@@ -116,7 +116,7 @@ impl Client {
             }
             Target::Scatter(scatter) => {
                 let Some(text) = padded(sql, statement) else { return self.fail_step(too_long()).await };
-                let outcome = self.scatter(&Ask::Query(text), &scatter, Describe::Yes).await?;
+                let outcome = self.scatter(&Ask::Query(text.into()), &scatter, Describe::Yes).await?;
                 self.finish_scatter(outcome, frontend::QUERY)
             }
             Target::Explain(rows) => {

@@ -1,9 +1,10 @@
 //! The bucket map: which shard holds a bucket of a colocation group.
 
 use crate::ids::{ShardId, ShardSet};
+use std::fmt;
 
 /// Bucket to shard, as a table look-up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BucketMap {
     /// A power of two of them.
     shards: Box<[ShardId]>,
@@ -49,6 +50,19 @@ impl BucketMap {
     }
 }
 
+/// Runs of buckets on one shard, so that thousands of them can be read: `0..1366: 0, 1366..2731: 1, ...`.
+impl fmt::Debug for BucketMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut runs = f.debug_map();
+        let mut start = 0;
+        for run in self.shards.chunk_by(|a, b| a == b) {
+            runs.entry(&(start..start + run.len()), &run.first().map_or(0, |shard| shard.0));
+            start += run.len();
+        }
+        runs.finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +79,7 @@ mod tests {
             assert_eq!(map.all(), ShardSet::all(shards));
             assert_eq!(BucketMap::new(map.as_slice().to_vec()), Some(map));
         }
+        assert_eq!(format!("{:?}", BucketMap::default_map(8, 3)), "{0..3: 0, 3..6: 1, 6..8: 2}");
         assert_eq!(BucketMap::new(vec![ShardId(0); 3]), None);
         assert_eq!(BucketMap::new(Vec::new()), None);
     }

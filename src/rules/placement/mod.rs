@@ -7,6 +7,9 @@ mod interval;
 mod list;
 mod range;
 
+#[cfg(test)]
+mod tests;
+
 pub use bucket::BucketMap;
 pub use interval::{IntervalMap, Step};
 pub use list::ListMap;
