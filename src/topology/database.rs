@@ -98,7 +98,7 @@ impl Database {
 
     /// Whether statements have to be routed: there are several shards.
     pub fn is_routed(&self) -> bool {
-        self.pools.len() > 1 || self.rules.has_sharded()
+        !self.rules.is_home_only()
     }
 
     /// Whether any of its pools was replaced: it is to be looked up again.

@@ -115,7 +115,8 @@ mod tests {
     use super::*;
 
     fn state(rows: &[[&str; 5]]) -> HiddenState {
-        let rows: Vec<_> = rows.iter().map(|row| row.iter().map(|text| Some((*text).into())).collect()).collect();
+        let rows: Vec<_> =
+            rows.iter().map(|row| row.iter().map(|text| Some((*text).into())).collect()).collect();
         hidden_state(&rows)
     }
 

@@ -316,3 +316,52 @@ case! { discard_all_is_ones_own, |place| {
     assert_eq!(b.value("execute kept"), "7");
     assert_eq!(b.ask(&[bind("", "kept2", &[], &[], &[]), execute("", 0), sync()].concat()).ok().value(), "8");
 }}
+
+case! {
+    /// Nothing in the statements names the code that sets.
+    set_behind_other_code, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    // The cases of this test run side by side on one server.
+    let schema = if place.howdah.is_some() { "behind" } else { "plain_behind" };
+    let named = |sql: &str| sql.replace("behind", schema);
+    for sql in [
+        "create schema behind",
+        "create function behind.inner_one(v text) returns text language plpgsql as $$ begin perform set_config('datestyle', v, false); return v; end $$",
+        "create function behind.middle_one(v text) returns text language sql as 'select behind.inner_one(v)'",
+        "create function behind.atomic_one(v text) returns text begin atomic select behind.middle_one(v); end",
+        "create view behind.seen as select behind.middle_one('German') as v",
+        "create view behind.seen_again as select v from behind.seen",
+        "create table behind.filled (id int, v text default behind.middle_one('German'))",
+        "create table behind.checked (v text check (behind.middle_one(v) is not null))",
+        "create table behind.watched (v text)",
+        "create function behind.watch() returns trigger language plpgsql as $$ begin perform behind.atomic_one('German'); return new; end $$",
+        "create trigger watch before insert on behind.watched for each row execute function behind.watch()",
+        "create domain behind.vetted as text check (behind.middle_one(value) is not null)",
+        "create operator behind.@!@ (function = behind.middle_one, rightarg = text)",
+        "create type behind.odd as (v text)",
+        "create function behind.to_odd(v int) returns behind.odd language sql as $$ select row(behind.middle_one('German'))::behind.odd $$",
+        "create cast (int as behind.odd) with function behind.to_odd(int)",
+    ] {
+        b.run(&named(sql));
+    }
+    for sql in [
+        "select behind.middle_one('German')",
+        "select behind.atomic_one('German')",
+        "select * from behind.seen",
+        "table behind.seen_again",
+        "insert into behind.filled (id) values (1)",
+        "insert into behind.checked values ('German')",
+        "insert into behind.watched values ('x')",
+        "select 'German'::behind.vetted",
+        "select operator(behind.@!@) 'German'::text",
+        "select 1::behind.odd",
+    ] {
+        assert_eq!(a.value("show datestyle"), "ISO, MDY", "{sql}");
+        a.run(&named(sql));
+        assert_eq!(b.value("show datestyle"), "ISO, MDY", "{sql}");
+        assert_eq!(a.value("show datestyle"), "German, DMY", "{sql}");
+        a.terminate();
+        a = place.client();
+    }
+    b.run(&named("drop schema behind cascade"));
+}}

@@ -2,7 +2,7 @@
 
 use super::super::client::{Client, End};
 use super::super::relay::{Event, with_scratch};
-use super::block::{Command, command};
+use super::block::{Block, Command, command};
 use super::scatter::{Ask, Describe, Scattered};
 use super::several_without_sync;
 use crate::error::SqlError;
@@ -15,7 +15,7 @@ use crate::rules::Rules;
 use crate::session::query_text;
 use crate::sql::scan::Statement as Scanned;
 use crate::sql::settings::{Scope, parse_set_config};
-use crate::sql::transaction::Modes;
+use crate::sql::transaction::{Modes, begin_tag};
 use crate::sql::{Effects, Kind, scan};
 use std::future::poll_fn;
 use std::ops::Range;
@@ -52,6 +52,7 @@ impl Client {
             return self.tell_failure(frontend::QUERY, &error);
         }
         if self.session.status() != TransactionStatus::Failed
+            && !self.is_implicit()
             && let Some(mut one) = self.aim_by_memo(&frame)
         {
             return match one {
@@ -67,6 +68,10 @@ impl Client {
             scan(&sql, scs, &mut scratch.scanned);
             scratch.scanned.to_vec()
         });
+        if self.is_implicit() {
+            // It ends the messages before it, and their transaction, as Sync does.
+            return self.run_several(&sql, &statements).await;
+        }
         if self.session.status() == TransactionStatus::Failed {
             return self.in_failed_block(frame, &sql, &statements).await;
         }
@@ -91,7 +96,7 @@ impl Client {
                     {
                         return self.refuse(frontend::QUERY, &error).await;
                     }
-                    self.begin_natural(many, shard)?;
+                    self.begin_natural(many, &statements, &sql, shard)?;
                     self.send_to(frame, shard).await
                 }
                 None => self.run_several(&sql, &statements).await,
@@ -104,9 +109,10 @@ impl Client {
         let Some(shard) = one_shard(many) else { return Ok(None) };
         let commands = many.iter().any(|one| one.command != Command::Plain || one.is_local_setting);
         let changes = many.iter().any(|one| one.changes_names);
-        let is_alone = self.routed()?.parked.is_empty();
+        // In an open block other shards follow them, now or when they join.
+        let is_outside = self.session.status() == TransactionStatus::Idle;
         let shard = shard.unwrap_or(self.current_or_home()?);
-        Ok((!changes && (is_alone || !commands)).then_some(shard))
+        Ok((!changes && (is_outside || !commands)).then_some(shard))
     }
 
     /// The query's aim, where it is the last one but for numbers.
@@ -137,14 +143,26 @@ impl Client {
     }
 
     /// A BEGIN inside a message that goes whole to one shard: shards that join later open the block too.
-    fn begin_natural(&mut self, many: &[Aimed], shard: ShardId) -> Result<(), End> {
-        if let Some(one) = many.iter().find(|one| one.command == Command::Begin)
-            && self.session.status() == TransactionStatus::Idle
-        {
-            let mut block = super::block::Block::new(b"BEGIN", &one.modes);
-            block.wrote = many.iter().any(|one| one.writes).then_some(shard);
-            self.routed()?.block = Some(block);
+    fn begin_natural(
+        &mut self,
+        many: &[Aimed],
+        statements: &[Scanned],
+        sql: &[u8],
+        shard: ShardId,
+    ) -> Result<(), End> {
+        if self.session.status() != TransactionStatus::Idle {
+            return Ok(());
         }
+        // The last one is open behind the message, if any is.
+        let Some(at) = many.iter().rposition(|one| one.command == Command::Begin) else { return Ok(()) };
+        let Some((one, statement)) = many.get(at).zip(statements.get(at)) else { return Ok(()) };
+        let behind = many.iter().zip(statements).skip(at + 1);
+        let replay = behind
+            .filter(|(one, _)| one.command == Command::Everywhere || one.is_local_setting)
+            .map(|(_, statement)| statement.text(sql).to_vec());
+        let mut block = Block::new(statement.text(sql), &one.modes).with_replay(replay);
+        block.wrote = many.iter().any(|one| one.writes).then_some(shard);
+        self.routed()?.block = Some(block);
         Ok(())
     }
 
@@ -171,8 +189,8 @@ impl Client {
         };
         if one.command == Command::Refused {
             return Err(SqlError::refused(
-                "this transaction command is not supported yet with several shards",
-                "Use plain BEGIN, COMMIT, ROLLBACK and savepoints.",
+                "SET TRANSACTION SNAPSHOT is not supported with several shards",
+                "A snapshot is one server's: ask that server itself.",
             ));
         }
         if statement.kind == Kind::SetLocal && one.changes_names {
@@ -196,7 +214,7 @@ impl Client {
                 "Use SET.",
             ));
         }
-        if is_of_home(statement.kind) {
+        if is_of_home(statement.kind) || one.command == Command::Prepare {
             one.target = Target::Shard(self.database.rules.home());
         }
         Ok(one)
@@ -232,12 +250,13 @@ impl Client {
         match one.command {
             Command::Begin if self.session.status() == TransactionStatus::Idle => {
                 self.open_block(sql, &one.modes)?;
-                self.tell_complete("BEGIN");
+                self.tell_complete(begin_tag(sql));
                 return Ok(());
             }
-            Command::Commit | Command::Rollback if self.session.status() != TransactionStatus::Idle => {
-                return self.end_block(frame, one.command == Command::Commit).await;
+            Command::End { is_commit, chains } if self.session.status() != TransactionStatus::Idle => {
+                return self.end_block(frame, is_commit, chains).await;
             }
+            Command::Prepare => return self.prepare_block(frame).await,
             Command::Everywhere if self.session.status() != TransactionStatus::Idle => {
                 if let Err(error) = self.note_modes(&one.modes)? {
                     return self.refuse(frontend::QUERY, &error).await;
@@ -290,12 +309,14 @@ impl Client {
     }
 
     /// COMMIT or ROLLBACK of a block: first where it was written, then where it was only read.
-    async fn end_block(&mut self, frame: Range<usize>, is_commit: bool) -> Result<(), End> {
+    async fn end_block(&mut self, frame: Range<usize>, is_commit: bool, chains: bool) -> Result<(), End> {
         let wrote = self.routed()?.block.as_ref().and_then(|block| block.wrote);
+        let next = self.routed()?.block.as_ref().filter(|_| chains).map(Block::chained);
         if !self.use_any_of_block()? {
             let was_failed = self.session.status() == TransactionStatus::Failed;
-            self.session.set_status(TransactionStatus::Idle);
-            self.routed()?.block = None;
+            let status = if chains { TransactionStatus::InBlock } else { TransactionStatus::Idle };
+            self.session.set_status(status);
+            self.routed()?.block = next;
             self.session.tracker_mut().rollback();
             self.tell_complete(if is_commit && !was_failed { "COMMIT" } else { "ROLLBACK" });
             return Ok(());
@@ -306,16 +327,54 @@ impl Client {
         {
             return self.refuse(frontend::QUERY, &error).await;
         }
-        if self.routed()?.parked.is_empty() {
+        if self.routed()?.parked.is_empty() && !chains {
             self.forward(frame)?;
             return Ok(());
         }
         // The shard that was written decides; the others were only read, and have nothing to lose.
         self.forward(frame)?;
+        self.end_others(is_commit, next).await
+    }
+
+    /// The connection in use ends the block: the others do, too. `next` is the block that follows.
+    pub(super) async fn end_others(&mut self, is_commit: bool, next: Option<Block>) -> Result<(), End> {
         self.wait_quiet_keeping().await?;
         self.on_each_parked(if is_commit { b"COMMIT" } else { b"ROLLBACK" }).await?;
+        if let Some(next) = next
+            && self.session.status() == TransactionStatus::InBlock
+        {
+            let routed = self.routed()?;
+            let current = routed.current;
+            routed.portals.clear();
+            routed.block = Some(next.with_joined(current));
+            self.release_parked();
+        }
         self.settle();
         Ok(())
+    }
+
+    /// PREPARE TRANSACTION: the home shard keeps it, where it can be the client's own.
+    async fn prepare_block(&mut self, frame: Range<usize>) -> Result<(), End> {
+        match self.session.status() {
+            TransactionStatus::Failed => self.end_block(frame, false, false).await,
+            TransactionStatus::Idle | TransactionStatus::InBlock => match self.may_prepare()? {
+                Ok(home) => self.send_to(frame, home).await,
+                Err(error) => self.refuse(frontend::QUERY, &error).await,
+            },
+        }
+    }
+
+    /// The shard on which the open block can be prepared.
+    pub(super) fn may_prepare(&mut self) -> Result<Result<ShardId, SqlError>, End> {
+        let routed = self.routed()?;
+        let home = routed.home();
+        if routed.block.as_ref().is_none_or(|block| block.is_only_on(home)) {
+            return Ok(Ok(home));
+        }
+        Ok(Err(SqlError::refused(
+            "PREPARE TRANSACTION of a transaction over several shards is not supported",
+            "Use COMMIT, which is atomic over shards; or keep the transaction to tables of the home shard.",
+        )))
     }
 
     /// Waits until the connection in use owes nothing, without letting go of it.
@@ -358,8 +417,8 @@ impl Client {
         let scs = self.session.parameters().standard_conforming_strings();
         if let [one] = statements {
             match (one.kind, command(one.text(sql), scs).0) {
-                (_, Command::Commit) => return self.end_block(frame, false).await,
-                (_, Command::Rollback) => return self.end_block(frame, false).await,
+                (_, Command::End { chains, .. }) => return self.end_block(frame, false, chains).await,
+                (_, Command::Prepare) => return self.prepare_block(frame).await,
                 (Kind::RollbackTo, Command::Everywhere) => return self.everywhere(frame, sql).await,
                 _ => {}
             }
@@ -417,6 +476,8 @@ pub(super) fn is_session_command(kind: Kind) -> bool {
             | Kind::Unlisten
             | Kind::Notify
             | Kind::Checkpoint
+            | Kind::CommitPrepared
+            | Kind::RollbackPrepared
     )
 }
 
@@ -449,6 +510,8 @@ fn is_of_home(kind: Kind) -> bool {
             | Kind::DiscardAll
             | Kind::DiscardTemp
             | Kind::DiscardSequences
+            | Kind::CommitPrepared
+            | Kind::RollbackPrepared
     )
 }
 
