@@ -256,3 +256,43 @@ fn what_is_stored_as_is_is_stored_as_it_is() {
         wire.run("DROP TABLE stored");
     }
 }
+
+/// As `fuzz/fuzz_targets/keys.rs` does, for a moment: whatever the bytes, reading ends, the order is one, and
+/// equal values hash alike.
+#[test]
+fn any_bytes_are_read_or_not_and_order_is_one() {
+    let mut numbers = Numbers(6);
+    let seeds = moments();
+    let plain = ReadContext { is_utc: true, is_server_encoding: true };
+    for round in 0..20_000 {
+        let mut bytes: Vec<u8> = match round % 3 {
+            0 => numbers.pick(&seeds).clone().into_bytes(),
+            1 => (0..numbers.below(24)).map(|_| numbers.below(256) as u8).collect(),
+            _ => (0..numbers.below(12)).map(|_| *numbers.pick(b"0123456789.-+eE ")).collect(),
+        };
+        if !bytes.is_empty() {
+            let at = numbers.below(bytes.len());
+            bytes[at] = numbers.below(256) as u8;
+        }
+        let half = &bytes[bytes.len() / 2..];
+        for key_type in KeyType::ALL {
+            let parts = [(&bytes[..], 0), (&bytes[..], 1), (half, 0), (half, 1)];
+            let read = parts.map(|(part, format)| key::read(key_type, 0, format, part, &plain));
+            let values: Vec<_> = read
+                .into_iter()
+                .filter_map(|read| match read {
+                    KeyRead::Value(value) => Some(value),
+                    _ => None,
+                })
+                .collect();
+            for (a, b) in values.iter().flat_map(|a| values.iter().map(move |b| (a, b))) {
+                let order = a.compare(b).unwrap();
+                assert_eq!(order, b.compare(a).unwrap().reverse(), "{a:?} {b:?}");
+                assert_eq!(order.is_eq(), a == b, "{a:?} {b:?}");
+                let hashes = [a, b].map(|value| key::hash(std::slice::from_ref(value)));
+                assert!(a != b || hashes[0] == hashes[1], "{a:?} {b:?}");
+                let _shown = (a.to_string(), a.is_stored_as_is(655_366));
+            }
+        }
+    }
+}

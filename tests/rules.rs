@@ -88,3 +88,46 @@ fn the_json_schema_knows_every_kind_of_rule() {
     let required = &schema["$defs"]["RawSharded"]["required"];
     assert_eq!(required, &serde_json::json!(["table", "key", "group"]));
 }
+
+/// As `fuzz/fuzz_targets/rules.rs` does, for a moment: whatever the text, it is refused with an error or taken
+/// without, and what is taken names shards that exist.
+#[test]
+fn mutated_rules_are_refused_with_an_error_or_taken_whole() {
+    let files: Vec<SourceText> = examples().into_iter().flat_map(|(_, sources)| sources).collect();
+    let shards: Vec<String> = (0..3).map(|number| format!("s{number}")).collect();
+    let mut state = 1_u64;
+    let mut below = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) as usize) % limit
+    };
+    let (mut taken, mut refused) = (0, 0);
+    for _ in 0..3000 {
+        let mut text: Vec<char> = files[below(files.len())].text().chars().collect();
+        for _ in 0..=below(3) {
+            let at = below(text.len());
+            let new: Vec<char> = "\"[]{}=,.0x19é\n -_#abs".chars().collect();
+            match below(3) {
+                0 => text.insert(at, new[below(new.len())]),
+                1 => text[at] = new[below(new.len())],
+                _ => drop(text.drain(at..text.len().min(at + 1 + below(20)))),
+            }
+        }
+        let text: String = text.into_iter().collect();
+        let mut diagnostics = Diagnostics::new();
+        let sources = [SourceText::new("mutated", text.clone())];
+        let rules = howdah::rules::read(&sources, shards.clone(), ShardId(1), &mut diagnostics);
+        assert_eq!(rules.is_none(), diagnostics.has_errors(), "{text}");
+        let Some(rules) = rules else {
+            refused += 1;
+            continue;
+        };
+        taken += 1;
+        for group in rules.groups() {
+            assert!(group.placement.all().iter().all(|shard| shard.0 < 3), "{text}");
+        }
+        for table in rules.sharded() {
+            assert_eq!(rules.group(table.group).unwrap().key_types.len(), table.keys.len(), "{text}");
+        }
+    }
+    assert!(taken > 100 && refused > 100, "{taken} {refused}");
+}

@@ -179,14 +179,22 @@ impl Router {
     /// Whether the catalog is as of this schema epoch, and not too old; or there is one, and reading it anew
     /// has just failed.
     pub fn is_current(&self, epoch: u64) -> bool {
-        self.loaded.load().as_ref().is_some_and(|loaded| {
-            (loaded.epoch == epoch && loaded.read_at.elapsed() < CATALOG_AGE_MAX) || self.has_just_failed()
-        })
+        self.version_if_current(epoch, Instant::now()).is_some()
+    }
+
+    /// The version of rules and catalog, if [`Self::is_current`] at this moment.
+    pub fn version_if_current(&self, epoch: u64, now: Instant) -> Option<u64> {
+        let loaded = self.loaded.load();
+        let loaded = loaded.as_ref()?;
+        let age = now.saturating_duration_since(loaded.read_at);
+        let is_current = (loaded.epoch == epoch && age < CATALOG_AGE_MAX) || self.has_just_failed(now);
+        is_current.then_some(loaded.version)
     }
 
     #[cold]
-    fn has_just_failed(&self) -> bool {
-        self.failed_at.load().as_ref().is_some_and(|at| at.elapsed() < CATALOG_RETRY_AFTER)
+    fn has_just_failed(&self, now: Instant) -> bool {
+        let failed_at = self.failed_at.load();
+        failed_at.as_ref().is_some_and(|at| now.saturating_duration_since(**at) < CATALOG_RETRY_AFTER)
     }
 
     /// The version of rules and catalog; 0 before the first.

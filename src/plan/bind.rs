@@ -156,7 +156,8 @@ fn param_key(
     typing: ParamType,
     is_cast: bool,
 ) -> Result<Key, SqlError> {
-    let Some(param) = param else { return Err(missing_value()) };
+    // The server says that there are too few.
+    let Some(param) = param else { return Ok(Key::Invalid) };
     let is_text_type = matches!(param.type_oid, oid::TEXT | oid::VARCHAR);
     let is_read = match param.type_oid {
         0 | oid::UNKNOWN => typing == ParamType::FromKey,

@@ -20,6 +20,8 @@ pub struct HiddenState {
     pub names: Vec<Box<str>>,
     /// What runs them without such a name.
     pub reach: Reach,
+    /// The schema epoch as of which it was read, plus one; 0 is never.
+    pub epoch: u64,
 }
 
 /// Which statements may run code that they do not name.

@@ -135,6 +135,11 @@ impl Database {
         Arc::clone(&self.hidden.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// [`Self::hidden`], if it was read again since it was `known`.
+    pub fn hidden_if_newer(&self, known: &HiddenState) -> Option<Arc<HiddenState>> {
+        (self.hidden_epoch.load(Ordering::Acquire) != known.epoch).then(|| self.hidden())
+    }
+
     /// Whether [`Self::hidden`] is as of the schema's present epoch.
     pub fn knows_hidden(&self, shared: &Shared) -> bool {
         self.hidden_epoch.load(Ordering::Relaxed) == shared.statements.epoch() + 1
@@ -157,9 +162,9 @@ impl Database {
             }
             other => other?,
         };
-        let hidden = hidden_state(&rows);
+        let hidden = HiddenState { epoch: epoch + 1, ..hidden_state(&rows) };
         *self.hidden.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(hidden);
-        self.hidden_epoch.store(epoch + 1, Ordering::Relaxed);
+        self.hidden_epoch.store(epoch + 1, Ordering::Release);
         Ok(())
     }
 }

@@ -42,7 +42,7 @@ pub(super) const HIDDEN_SQL: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SE
     LEFT JOIN pg_proc a ON d.classid = 'pg_proc'::regclass AND a.oid = d.objid \
     LEFT JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid \
     LEFT JOIN pg_type t ON t.oid = c.contypid \
-    WHERE (u.oid IS NOT NULL OR v.oid IS NOT NULL) AND v.oid IS DISTINCT FROM r.oid";
+    WHERE u.oid IS NOT NULL OR (v.oid IS NOT NULL AND v.oid IS DISTINCT FROM r.oid)";
 
 /// One row of [`HIDDEN_SQL`].
 struct Row<'a> {
@@ -81,7 +81,7 @@ pub(super) fn hidden_state(rows: &[Vec<Option<String>>]) -> HiddenState {
     if names.iter().any(|name| !is_written_plainly(name)) {
         reach = Reach::Any;
     }
-    HiddenState { names, reach }
+    HiddenState { names, reach, epoch: 0 }
 }
 
 fn parse(row: &[Option<String>]) -> Option<Row<'_>> {

@@ -6,11 +6,12 @@
 //! Must not: know tables, rules or messages.
 
 mod date_time;
+mod display;
 mod numeric;
 mod read;
 mod uuid;
 
-pub use numeric::NumericKey;
+pub use numeric::{Finite, NumericKey};
 pub use read::{KeyRead, ReadContext, is_utc, read};
 
 use super::hash::{hash_int8, hash_text, hash_timestamp, hash_uuid};

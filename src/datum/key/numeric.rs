@@ -32,10 +32,10 @@ pub enum NumericKey {
 /// equal values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finite {
-    is_negative: bool,
+    pub(super) is_negative: bool,
     /// The first digit is worth 10000^weight.
-    weight: i32,
-    digits: Digits,
+    pub(super) weight: i32,
+    pub(super) digits: Digits,
 }
 
 const BINARY_NEGATIVE: u16 = 0x4000;

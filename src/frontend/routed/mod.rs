@@ -9,6 +9,7 @@ mod block;
 mod call;
 mod implicit;
 mod local;
+mod quick;
 mod scatter;
 mod several;
 mod simple;
@@ -26,11 +27,12 @@ use crate::session::server_state::Copy;
 use crate::sql::template::Template;
 use crate::sqlstate;
 use block::Block;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 /// What a routed client has besides.
 #[derive(Debug)]
@@ -44,9 +46,9 @@ pub(super) struct Routed {
     /// Whether statements run that end together: parameters are told behind the last.
     in_steps: bool,
     /// Prepared statements by the client's name; the unnamed one's is empty.
-    statements: HashMap<Box<[u8]>, Arc<PlannedStatement>>,
+    statements: BTreeMap<Box<[u8]>, Arc<PlannedStatement>>,
     /// Where portals of the open block are.
-    portals: HashMap<Box<[u8]>, ShardId>,
+    portals: BTreeMap<Box<[u8]>, ShardId>,
     lifted: Template,
     memo: Option<Memo>,
 }
@@ -59,8 +61,8 @@ impl Routed {
             parked: Vec::new(),
             block: None,
             in_steps: false,
-            statements: HashMap::new(),
-            portals: HashMap::new(),
+            statements: BTreeMap::new(),
+            portals: BTreeMap::new(),
             lifted: Template::default(),
             memo: None,
         }
@@ -80,6 +82,16 @@ impl Client {
                 self.forward(frame.clone())?;
             }
             return Ok(Some(frame.end));
+        }
+        if self.is_quiet() {
+            let quick = match tag {
+                frontend::QUERY => self.quick_query(frame.clone()).await?.then_some(frame.end),
+                frontend::FUNCTION_CALL => None,
+                _ => self.quick_batch(frame.start).await?,
+            };
+            if quick.is_some() {
+                return Ok(quick);
+            }
         }
         let end = match tag {
             _ if self.is_copying() => frame.end,
@@ -319,7 +331,7 @@ impl Client {
         self.release_parked();
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else { return };
         if self.session.may_release(&connection.state) {
-            self.release();
+            self.release(Instant::now());
         }
     }
 

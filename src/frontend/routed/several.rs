@@ -224,7 +224,7 @@ impl Client {
         let start = self.input.len();
         self.input.extend_from_slice(message);
         let end = self.input.len();
-        let result = self.forward(start..end);
+        let result = self.forward_all(start..end);
         self.input.truncate(start);
         result
     }

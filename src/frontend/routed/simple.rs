@@ -118,11 +118,7 @@ impl Client {
     /// The query's aim, where it is the last one but for numbers.
     fn aim_by_memo(&self, frame: &Range<usize>) -> Option<Result<Aimed, SqlError>> {
         let routed = self.routed.as_deref()?;
-        let memo = routed.memo.as_ref()?;
-        let body = self.input.get(frame.start + HEADER_LEN..frame.end)?;
-        let sql = body.split_last().filter(|(last, _)| **last == 0).map(|(_, sql)| sql)?;
-        let sql = sql.strip_suffix(b";").unwrap_or(sql);
-        let spans = memo.literals_of(sql, routed.router.version(), self.session.settings())?;
+        let (memo, sql, spans) = self.repeated_query(frame, routed.router.version())?;
         let values = Spanned { sql, spans: &spans };
         let target = target_of(&memo.planned, &values, routed.router.rules());
         Some(target.map(|target| Aimed {

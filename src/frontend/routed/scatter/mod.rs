@@ -184,7 +184,7 @@ impl Client {
 
     /// Outside a block the connections go back at once.
     fn note_scatter_done(&mut self) {
-        self.note_end_of_work(self.is_outside());
+        self.note_end_of_work(self.is_outside(), std::time::Instant::now());
         if self.is_outside() {
             self.release_all();
         }
