@@ -171,6 +171,7 @@ fn tables<'a>(subject: &Subject<'a>, analysis: &Analysis) -> Result<Tables<'a>, 
                     single_allowed(found, is_target)?;
                     tables.singles.push((shown, found.shard));
                 }
+                Some(Meaning::Blocked(reason)) => return Err(blocked(reason)),
                 Some(Meaning::Reaches(how)) => {
                     return Err(SqlError::refused(
                         format!("\"{shown}\" is {how}, which is sharded; using it is not supported yet"),
@@ -193,6 +194,12 @@ fn tables<'a>(subject: &Subject<'a>, analysis: &Analysis) -> Result<Tables<'a>, 
         }
     }
     Ok(tables)
+}
+
+/// Why a table is not used now: proxies do not agree on where it lies.
+pub(super) fn blocked(reason: &str) -> SqlError {
+    SqlError::new(crate::sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, reason.to_owned())
+        .with_hint("Every proxy of the cluster must have the same sharding rules; other tables can be used.")
 }
 
 /// Whether a plain table may be used, and written to where it is the target.

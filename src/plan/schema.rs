@@ -26,6 +26,8 @@ pub(super) enum Meaning {
     Reaches(String),
     /// A table that lies whole on one shard.
     Single(Single),
+    /// Not to be used now, for this reason.
+    Blocked(String),
 }
 
 /// A table of one shard, and what stands in the way of using it.
@@ -45,6 +47,25 @@ impl Schema {
         let mut schema = Schema { rules, catalog, notable: BTreeMap::new(), relation_names };
         schema.note_all();
         schema
+    }
+
+    /// Refuses every use of a table, or of all tables of a schema (an empty name), and of what reaches them.
+    pub fn block(&mut self, schema: &str, table: &str, reason: &str) {
+        let catalog = Arc::clone(&self.catalog);
+        let is_it =
+            |relation: &&Relation| relation.schema == schema && (table.is_empty() || relation.name == table);
+        let starts = catalog.relations().filter(is_it).map(|relation| relation.oid).collect();
+        let oids = reaching(&catalog, starts).into_keys();
+        let mut names: Vec<(String, String)> = oids
+            .filter_map(|oid| catalog.relation_by_oid(oid))
+            .map(|relation| (relation.schema.clone(), relation.name.clone()))
+            .collect();
+        if !table.is_empty() {
+            names.push((schema.to_owned(), table.to_owned()));
+        }
+        for (schema, name) in names {
+            self.note(&schema, &name, Meaning::Blocked(reason.to_owned()));
+        }
     }
 
     /// The rules.
@@ -118,7 +139,7 @@ impl Schema {
         let rules = Arc::clone(&self.rules);
         let catalog = Arc::clone(&self.catalog);
         if rules.has_sharded() {
-            let reaching = reaching(&rules, &catalog);
+            let reaching = reaching_sharded(&rules, &catalog);
             let references = references(&catalog);
             for relation in catalog.relations() {
                 if let Some(how) = reaching.get(&relation.oid) {
@@ -154,15 +175,17 @@ impl Schema {
 }
 
 /// Relations that are, or reach, a sharded table, with how, by OID.
-fn reaching(rules: &Rules, catalog: &Catalog) -> BTreeMap<u32, String> {
-    let mut reaching: BTreeMap<u32, String> = BTreeMap::new();
-    let mut queue: Vec<u32> = Vec::new();
-    for rule in rules.sharded() {
-        if let Some(relation) = catalog.relation(&rule.schema, &rule.table) {
-            reaching.insert(relation.oid, format!("sharded table \"{}\"", rule.table));
-            queue.push(relation.oid);
-        }
-    }
+fn reaching_sharded(rules: &Rules, catalog: &Catalog) -> BTreeMap<u32, String> {
+    let tables = rules.sharded().iter().filter_map(|rule| catalog.relation(&rule.schema, &rule.table));
+    reaching(catalog, tables.map(|relation| relation.oid).collect())
+}
+
+/// Relations that are among `starts`, or reach one of them, with how, by OID.
+fn reaching(catalog: &Catalog, starts: Vec<u32>) -> BTreeMap<u32, String> {
+    let named = |oid: &u32| catalog.relation_by_oid(*oid).map_or("", |relation| relation.name.as_str());
+    let mut reaching: BTreeMap<u32, String> =
+        starts.iter().map(|oid| (*oid, format!("sharded table \"{}\"", named(oid)))).collect();
+    let mut queue = starts;
     let mut readers: BTreeMap<u32, Vec<&Relation>> = BTreeMap::new();
     for relation in catalog.relations() {
         for read in &relation.reads {

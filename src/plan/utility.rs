@@ -201,6 +201,7 @@ pub(super) fn route(subject: &Subject<'_>, reason: Option<&str>) -> Result<Shard
     for name in &mentions.notable {
         for meaning in schema.meanings(name) {
             match meaning {
+                Meaning::Blocked(reason) => return Err(super::planner::blocked(reason)),
                 Meaning::Sharded(_) => return Err(refuse(mentions, name, "is sharded", reason)),
                 Meaning::Reaches(how) => return Err(refuse(mentions, name, &format!("is {how}"), reason)),
                 Meaning::Single(single) => {
