@@ -54,6 +54,8 @@ states! {
     CHARACTER_NOT_IN_REPERTOIRE = b"22021";
     /// numeric_value_out_of_range
     NUMERIC_VALUE_OUT_OF_RANGE = b"22003";
+    /// string_data_length_mismatch
+    STRING_DATA_LENGTH_MISMATCH = b"22026";
     /// invalid_text_representation
     INVALID_TEXT_REPRESENTATION = b"22P02";
     /// check_violation

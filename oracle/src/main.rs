@@ -1,7 +1,8 @@
-//! Writes the golden file that `tests/sql_regress.rs` reads: statements of Postgres's own regression suite
-//! with the kind, and a digest of the token boundaries, that Postgres's scanner and grammar give them.
+//! Writes the golden files that `tests/sql_regress.rs` and `tests/relation_places.rs` read: statements of
+//! Postgres's own regression suite with the kind, and a digest of the token boundaries, that Postgres's scanner
+//! and grammar give them; and the relations that each one's tree names.
 //!
-//! Usage: `howdah-oracle REGRESS_SQL_DIR [GOLDEN_FILE]`. The format is in `tests/corpus/regress/README.md`.
+//! Usage: `howdah-oracle REGRESS_SQL_DIR [GOLDEN_DIR]`. The formats are in `tests/corpus/regress/README.md`.
 
 use flate2::{Compression, write::GzEncoder};
 use pg_query::NodeEnum;
@@ -12,13 +13,17 @@ use std::io::Write;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let Some(from) = args.next().or_else(|| std::env::var("REGRESS_SQL").ok()) else {
-        return Err("name the folder src/test/regress/sql of PostgreSQL 15, as an argument or in REGRESS_SQL".into());
+        return Err(
+            "name the folder src/test/regress/sql of PostgreSQL 15, as an argument or in REGRESS_SQL".into(),
+        );
     };
-    let to = args.next().unwrap_or_else(|| "../tests/corpus/regress/statements.gz".into());
+    let to = std::path::PathBuf::from(args.next().unwrap_or_else(|| "../tests/corpus/regress".into()));
+    let golden =
+        |name| std::fs::File::create(to.join(name)).map(|file| GzEncoder::new(file, Compression::best()));
     let mut files: Vec<_> = std::fs::read_dir(from)?.collect::<Result<Vec<_>, _>>()?;
     files.sort_by_key(|file| file.file_name());
     let mut seen = HashSet::new();
-    let mut out = GzEncoder::new(std::fs::File::create(to)?, Compression::best());
+    let (mut out, mut relations) = (golden("statements.gz")?, golden("relations.gz")?);
     let (mut accepted, mut refused) = (0usize, 0usize);
     for file in files {
         let text = String::from_utf8_lossy(&std::fs::read(file.path())?).into_owned();
@@ -44,9 +49,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 statement.len()
             )?;
             writeln!(out, "{statement}")?;
+            writeln!(relations, "{}", relations_of(&statement).map_or("-".into(), |names| names.join("\t")))?;
         }
     }
     out.finish()?;
+    relations.finish()?;
     println!("{accepted} statements that Postgres's grammar accepts, {refused} that it refuses");
     Ok(())
 }
@@ -186,4 +193,24 @@ fn kind_of(sql: &str) -> String {
         }
         None => "none".into(),
     }
+}
+
+/// The relations that the statement's tree names, in order; `None` where Postgres's grammar refuses it.
+///
+/// They are read off the printed tree, which leaves no place of a RangeVar out. Those of a locking clause are
+/// left out: they name items of FROM again.
+fn relations_of(sql: &str) -> Option<Vec<String>> {
+    let mut tree = format!("{:?}", pg_query::parse(sql).ok()?.protobuf);
+    while let Some(start) = tree.find("locked_rels: [") {
+        let end = tree[start..].find("], strength: ")? + start;
+        tree.replace_range(start..end, "");
+    }
+    let mut names: Vec<String> = Vec::new();
+    for found in tree.split("RangeVar { catalogname: ").skip(1) {
+        let name = found.split_once(", relname: \"")?.1.split_once("\", inh: ")?.0;
+        names.push(name.replace("\\\"", "\"").replace("\\\\", "\\"));
+    }
+    names.sort_unstable();
+    names.dedup();
+    Some(names)
 }

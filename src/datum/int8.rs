@@ -59,6 +59,32 @@ pub fn from_binary(type_oid: u32, bytes: &[u8]) -> Option<i64> {
     }
 }
 
+/// Reads what `int8out`, `int4out`, `int2out` or `oidout` write, and nothing else.
+#[inline]
+pub fn from_output(text: &[u8]) -> Option<i64> {
+    let (is_negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    if digits.is_empty() || digits.len() > 19 {
+        return None;
+    }
+    let mut value = 0_u64;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+    }
+    // 19 digits are below 2^64, so that nothing wrapped.
+    if is_negative {
+        (value <= 1 << 63).then(|| (value as i64).wrapping_neg())
+    } else {
+        i64::try_from(value).ok()
+    }
+}
+
 fn trim(text: &[u8]) -> &[u8] {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
     let Some(start) = text.iter().position(|b| !is_space(b)) else { return &[] };

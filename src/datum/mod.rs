@@ -3,6 +3,7 @@
 //! Pure functions on bytes; they know no table and no message.
 
 pub mod calendar;
+pub mod float;
 pub mod hash;
 pub mod int8;
 pub mod key;

@@ -9,6 +9,14 @@ macro_rules! oids {
 }
 
 oids! {
+    /// boolean
+    BOOL = 16;
+    /// bytea
+    BYTEA = 17;
+    /// "char"
+    CHAR = 18;
+    /// name
+    NAME = 19;
     /// bigint
     INT8 = 20;
     /// smallint
@@ -17,20 +25,36 @@ oids! {
     INT4 = 23;
     /// text
     TEXT = 25;
+    /// oid
+    OID = 26;
     /// real
     FLOAT4 = 700;
     /// double precision
     FLOAT8 = 701;
     /// unknown: an untyped literal or parameter
     UNKNOWN = 705;
+    /// money
+    MONEY = 790;
+    /// character(n)
+    BPCHAR = 1042;
     /// character varying
     VARCHAR = 1043;
     /// date
     DATE = 1082;
+    /// time without time zone
+    TIME = 1083;
     /// timestamp without time zone
     TIMESTAMP = 1114;
     /// timestamp with time zone
     TIMESTAMPTZ = 1184;
+    /// interval
+    INTERVAL = 1186;
+    /// time with time zone
+    TIMETZ = 1266;
+    /// bit(n)
+    BIT = 1560;
+    /// bit varying
+    VARBIT = 1562;
     /// numeric
     NUMERIC = 1700;
     /// uuid

@@ -871,7 +871,7 @@ fn owed(connection: &ServerConnection) -> Owed {
     }
 }
 
-fn killed() -> End {
+pub(super) fn killed() -> End {
     End::Told(SqlError::fatal(
         sqlstate::ADMIN_SHUTDOWN,
         "terminating connection due to administrator command",

@@ -88,20 +88,25 @@ async fn last_words(client: &mut Client, error: &SqlError) {
     }
 }
 
-/// Passes a cancel request on to the server that runs the client's statement.
+/// Passes a cancel request on to the servers that run the client's statement.
 async fn cancel(service: &Service, process_id: i32, secret: i32) {
     let Some(handle) = service.registry.find(process_id, secret) else {
         tracing::debug!("a cancel request names no client");
         return;
     };
-    if let Some(target) = handle.begin_cancel()
-        && let Some(pool) = handle.pools.as_ref().and_then(|database| database.pool(target.shard))
-    {
-        let sent = crate::backend::connect::cancel(pool.manager().target(), target.process_id, target.secret);
-        if let Err(error) = sent.await {
-            tracing::warn!(%error, "a cancel request could not be passed on");
-        }
+    let mut requests = tokio::task::JoinSet::new();
+    for target in handle.begin_cancel() {
+        let pool = handle.pools.as_ref().and_then(|database| database.pool(target.shard));
+        let Some(pool) = pool.cloned() else { continue };
+        requests.spawn(async move {
+            let to = pool.manager().target();
+            let sent = crate::backend::connect::cancel(to, target.process_id, target.secret);
+            if let Err(error) = sent.await {
+                tracing::warn!(%error, "a cancel request could not be passed on");
+            }
+        });
     }
+    while requests.join_next().await.is_some() {}
     handle.end_cancel();
 }
 

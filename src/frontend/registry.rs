@@ -36,6 +36,8 @@ pub struct ClientHandle {
     /// The server connection in use: process id and secret; 0 is none.
     cancel_key: AtomicU64,
     cancel_shard: AtomicU32,
+    /// All server connections in use, where a statement runs on several.
+    several: Mutex<Vec<CancelTarget>>,
     cancelling: AtomicU32,
     cancelled: Notify,
     killed: AtomicBool,
@@ -74,6 +76,19 @@ impl ClientHandle {
         self.cancelling.load(Ordering::SeqCst) > 0
     }
 
+    /// The client's statement runs on all of these now.
+    pub fn attached_to_several(&self, targets: Vec<CancelTarget>) {
+        *self.several.lock().unwrap_or_else(PoisonError::into_inner) = targets;
+    }
+
+    /// The statement on several servers has ended. `true`: a cancel request may be on its way to one, as in
+    /// [`Self::detached`].
+    #[must_use]
+    pub fn detached_from_several(&self) -> bool {
+        self.several.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.detached()
+    }
+
     /// Waits until no cancel request is on its way.
     pub async fn cancels_done(&self) {
         loop {
@@ -85,11 +100,12 @@ impl ClientHandle {
         }
     }
 
-    /// Starts a cancel request: where to, if the client has a server connection. Until
-    /// [`Self::end_cancel`], the connection is not given to anybody else.
-    pub fn begin_cancel(&self) -> Option<CancelTarget> {
+    /// Starts a cancel request: where to; nowhere, if the client has no server connection. Until
+    /// [`Self::end_cancel`], the connections are not given to anybody else.
+    pub fn begin_cancel(&self) -> Vec<CancelTarget> {
         self.cancelling.fetch_add(1, Ordering::SeqCst);
-        self.target()
+        let several = self.several.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if several.is_empty() { self.target().into_iter().collect() } else { several }
     }
 
     fn target(&self) -> Option<CancelTarget> {
@@ -229,6 +245,7 @@ impl Registry {
                 pools: client.pools,
                 cancel_key: AtomicU64::new(0),
                 cancel_shard: AtomicU32::new(0),
+                several: Mutex::default(),
                 cancelling: AtomicU32::new(0),
                 cancelled: Notify::new(),
                 killed: AtomicBool::new(false),

@@ -27,13 +27,6 @@ pub(super) struct Scratch {
     pub(super) scanned: Statements,
 }
 
-impl Scratch {
-    /// Room to read into.
-    pub(super) fn chunk(&mut self) -> &mut [u8] {
-        &mut self.chunk
-    }
-}
-
 thread_local! {
     static SCRATCH: RefCell<Scratch> =
         RefCell::new(Scratch { chunk: vec![0; CHUNK].into(), scanned: Statements::default() });
@@ -133,7 +126,7 @@ impl Client {
     }
 
     /// Reads the client, unless too much of it waits already.
-    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+    pub(super) fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let backlog = self
             .lease
             .as_mut()

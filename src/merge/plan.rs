@@ -1,6 +1,13 @@
 //! How the answers of several shards are put together, as a value: what the planner says and the machine
 //! does. It names columns and parameters by their place, and holds nothing of one execution.
 
+use crate::error::SqlError;
+use crate::sqlstate;
+
+/// Format codes.
+const TEXT: i16 = 0;
+const BINARY: i16 = 1;
+
 /// How the answers of one statement on several shards become one answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergePlan {
@@ -21,6 +28,74 @@ impl MergePlan {
     /// All columns and rows of what `kind` gives.
     pub fn new(kind: MergeKind) -> MergePlan {
         MergePlan { kind, shown: None, limit: None, offset: None }
+    }
+
+    /// Whether the shards' columns are others than the client's.
+    pub fn has_helpers(&self) -> bool {
+        match &self.kind {
+            MergeKind::Concat | MergeKind::Ordered(_) => self.shown.is_some(),
+            MergeKind::Grouped { columns, .. } | MergeKind::Aggregate(columns) => {
+                columns.iter().enumerate().any(|(at, column)| !matches!(*column, OutputColumn::Input(from) | OutputColumn::Combine(_, from) if from == at))
+                    || self.inputs() != columns.len()
+            }
+        }
+    }
+
+    /// How many columns the shards give, as far as the plan looks at them.
+    fn inputs(&self) -> usize {
+        let of_keys = |keys: &[SortKey]| keys.iter().map(|key| key.column + 1).max().unwrap_or(0);
+        let of_outputs = |columns: &[OutputColumn]| {
+            let inputs = columns.iter().map(|column| match *column {
+                OutputColumn::Input(from) | OutputColumn::Combine(_, from) => from + 1,
+                OutputColumn::Avg { sum, count } => sum.max(count) + 1,
+            });
+            inputs.max().unwrap_or(0)
+        };
+        match &self.kind {
+            MergeKind::Concat => self.shown.unwrap_or(0),
+            MergeKind::Ordered(keys) => of_keys(keys).max(self.shown.unwrap_or(0)),
+            MergeKind::Grouped { keys, columns, .. } => of_keys(keys).max(of_outputs(columns)),
+            MergeKind::Aggregate(columns) => of_outputs(columns),
+        }
+    }
+
+    /// The format codes to ask the shards for, given those of the client's Bind message: what the client
+    /// sees comes as it wants it, helpers come in binary, which is exact whatever the session's settings.
+    ///
+    /// # Errors
+    /// `08P01` where the client gives another number of codes than it sees columns.
+    pub fn shard_formats(&self, client: &[i16]) -> Result<Vec<i16>, SqlError> {
+        if !self.has_helpers() {
+            return Ok(client.to_vec());
+        }
+        let outputs: &[OutputColumn] = match &self.kind {
+            MergeKind::Concat | MergeKind::Ordered(_) => &[],
+            MergeKind::Grouped { columns, .. } | MergeKind::Aggregate(columns) => columns,
+        };
+        let shown = self.shown.unwrap_or(outputs.len());
+        if client.len() > 1 && client.len() != shown {
+            return Err(SqlError::new(
+                sqlstate::PROTOCOL_VIOLATION,
+                format!("bind message has {} result formats but query has {shown} columns", client.len()),
+            ));
+        }
+        let mut formats = vec![BINARY; self.inputs()];
+        let of_client = |at: usize| match client {
+            [] => TEXT,
+            [one] => *one,
+            many => many.get(at).copied().unwrap_or(TEXT),
+        };
+        let same = outputs.iter().enumerate().filter_map(|(at, output)| match *output {
+            OutputColumn::Input(from) | OutputColumn::Combine(_, from) => Some((at, from)),
+            OutputColumn::Avg { .. } => None,
+        });
+        let leading = (0..if outputs.is_empty() { shown } else { 0 }).map(|at| (at, at));
+        for (at, from) in same.chain(leading) {
+            if let Some(format) = formats.get_mut(from) {
+                *format = of_client(at);
+            }
+        }
+        Ok(formats)
     }
 }
 

@@ -8,6 +8,7 @@ use super::builtin;
 use super::schema::Schema;
 use crate::sql::lexer::{Lexer, Token, TokenKind};
 use crate::sql::parse;
+use crate::sql::relation_places::relation_places;
 
 /// How many leading words are kept.
 const LEADING_WORDS: usize = 6;
@@ -19,6 +20,8 @@ pub(super) struct Mentions {
     pub(super) leading: Vec<String>,
     /// Every identifier and keyword, as Postgres would store it.
     pub(super) names: Vec<String>,
+    /// Those of them that may name a relation: in a query, by where they stand.
+    pub(super) relations: Vec<String>,
     /// Names of relations that are more than plain tables of the home shard.
     pub(super) notable: Vec<String>,
     /// A user function, neither IMMUTABLE nor trusted, that is called or may be.
@@ -45,10 +48,14 @@ pub(super) fn read(sql: &[u8], from: usize, scs: bool, schema: &Schema) -> Menti
         found.leading.extend(parse::name(sql, token));
     }
     let tokens = std::mem::take(&mut found.tokens);
+    let places = relation_places(sql, &tokens);
     for (index, token) in tokens.iter().enumerate() {
         let before = index.checked_sub(1).and_then(|i| tokens.get(i)).map(|token| token.kind);
         let after = tokens.get(index + 1).map(|token| token.kind);
         found.token(sql, token, [before, after], schema);
+        if places.as_ref().is_none_or(|places| places.binary_search(&index).is_ok()) {
+            found.relation(sql, token, schema);
+        }
     }
     found.tokens = tokens;
     found
@@ -86,10 +93,16 @@ impl Mentions {
         if is_call && builtin::runs_text(&name) {
             self.runs_text = Some(name.clone());
         }
+        self.names.push(name);
+    }
+
+    /// A token at a place where a relation can be named.
+    fn relation(&mut self, sql: &[u8], token: &Token, schema: &Schema) {
+        let Some(name) = parse::name(sql, token) else { return };
         if schema.is_notable(&name) && !self.notable.contains(&name) {
             self.notable.push(name.clone());
         }
-        self.names.push(name);
+        self.relations.push(name);
     }
 
     /// The word at `index` of the leading ones.

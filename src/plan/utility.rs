@@ -224,7 +224,7 @@ pub(super) fn route(subject: &Subject<'_>, reason: Option<&str>) -> Result<Shard
         return Ok(shard);
     }
     let is_plain = |name: &&String| !schema.is_notable(name) && schema.is_relation(name);
-    match mentions.names.iter().find(is_plain) {
+    match mentions.relations.iter().find(is_plain) {
         None => Ok(shard),
         Some(other) => Err(SqlError::refused(
             format!("\"{first}\" and \"{other}\" may lie on different shards"),

@@ -8,6 +8,7 @@
 //! | `settings`, `prepared`, `transaction` | what SET, PREPARE, BEGIN and their kin say |
 //! | `template` | literals lifted to parameters, the key of the plan cache |
 //! | `parse`, `analysis` | the tree, and what routing asks of it |
+//! | `relation_places` | where in a query a relation can be named |
 //! | `redacted` | statements for logs, without literals |
 //! | `encoding` | which client encodings can be read as bytes |
 
@@ -24,6 +25,7 @@ pub mod parse;
 mod place;
 pub mod prepared;
 pub mod redacted;
+pub mod relation_places;
 pub mod scan;
 pub mod settings;
 pub mod template;

@@ -5,7 +5,7 @@ use super::super::client::{Client, End};
 use super::super::relay::with_scratch;
 use super::block::{Block, Command};
 use super::local::{explain_description, explain_rows};
-use super::scatter::{Describe, Sent};
+use super::scatter::{Ask, Describe};
 use super::several_without_sync;
 use super::simple::{Aimed, Target, names_change, target_of};
 use crate::error::SqlError;
@@ -15,7 +15,6 @@ use crate::plan::{Route, Scatter};
 use crate::protocol::frame::{self, HEADER_LEN};
 use crate::protocol::read::{Malformed, Reader};
 use crate::protocol::{TransactionStatus, backend, frontend, write};
-use crate::session::expected::Kind as Owed;
 use crate::session::statements::Origin;
 use crate::session::{Session, Tools};
 use crate::sql::Kind as SqlKind;
@@ -690,7 +689,7 @@ impl Client {
         self.adopt(frames);
         let mut wants = Describe::No;
         let mut failed = false;
-        let mut bound: Option<Vec<u8>> = None;
+        let mut bound: Option<Ask> = None;
         for (tag, frame) in frames {
             if failed && *tag != frontend::SYNC {
                 continue;
@@ -723,35 +722,22 @@ impl Client {
 
     pub(super) async fn scatter_bound(
         &mut self,
-        bound: &[u8],
+        bound: &Ask,
         scatter: &Scatter,
         wants: Describe,
     ) -> Result<bool, End> {
-        const KINDS: [Owed; 5] = [Owed::Parse, Owed::Bind, Owed::DescribePortal, Owed::Execute, Owed::Sync];
-        let outcome = self.scatter(&Sent { bytes: bound, kinds: &KINDS }, scatter, wants).await?;
+        let outcome = self.scatter(bound, scatter, wants).await?;
         self.finish_scatter(outcome, frontend::EXECUTE)
     }
 
-    /// Parse to Sync of the statement that a Bind names, by the unnamed statement and portal.
-    pub(super) fn own_bind(&self, frame: &Range<usize>) -> Option<Vec<u8>> {
+    /// The statement that a Bind names, with the values that it binds.
+    pub(super) fn own_bind(&self, frame: &Range<usize>) -> Option<Ask> {
         let body = self.body(frame);
         let mut reader = Reader::new(&body);
         let _portal = reader.cstr().ok()?;
         let statement = self.known_statement(reader.cstr().ok()?)?;
-        let mut types = u16::try_from(statement.types.len()).ok()?.to_be_bytes().to_vec();
-        for oid in &statement.types {
-            types.extend_from_slice(&oid.to_be_bytes());
-        }
-        let mut out = Vec::new();
-        write::parse(&mut out, b"", &statement.sql, &types);
-        write::message(&mut out, frontend::BIND, |b| {
-            b.extend_from_slice(&[0, 0]);
-            b.extend_from_slice(reader.rest());
-        });
-        write::describe(&mut out, b'P', b"");
-        write::message(&mut out, frontend::EXECUTE, |b| b.extend_from_slice(&[0; 5]));
-        write::sync(&mut out);
-        Some(out)
+        let (sql, types) = (statement.sql.clone(), statement.types.clone());
+        Some(Ask::Bound { sql, types, bind: reader.rest().to_vec() })
     }
 }
 

@@ -35,6 +35,13 @@ impl Block {
         Block { begin: b"BEGIN".to_vec(), is_implicit: true, ..Block::default() }
     }
 
+    /// Whether a SET LOCAL in it may be of a setting of this name.
+    pub(super) fn sets(&self, name: &str) -> bool {
+        self.replay
+            .iter()
+            .any(|sql| memchr::memmem::find(&sql.to_ascii_lowercase(), name.as_bytes()).is_some())
+    }
+
     /// Whether a statement ran in it.
     pub(super) fn has_joined(&self) -> bool {
         !self.joined.is_empty()

@@ -3,7 +3,7 @@
 use super::super::client::{Client, End};
 use super::block::Command;
 use super::local::{explain_description, explain_rows};
-use super::scatter::{Describe, Sent};
+use super::scatter::{Ask, Describe};
 use super::simple::{Aimed, Target};
 use crate::error::SqlError;
 use crate::ids::ShardId;
@@ -116,10 +116,7 @@ impl Client {
             }
             Target::Scatter(scatter) => {
                 let Some(text) = padded(sql, statement) else { return self.fail_step(too_long()).await };
-                let mut query = Vec::new();
-                write::query(&mut query, &text);
-                let sent = Sent { bytes: &query, kinds: &[Owed::Query] };
-                let outcome = self.scatter(&sent, &scatter, Describe::Yes).await?;
+                let outcome = self.scatter(&Ask::Query(text), &scatter, Describe::Yes).await?;
                 self.finish_scatter(outcome, frontend::QUERY)
             }
             Target::Explain(rows) => {

@@ -3,6 +3,7 @@
 use super::super::client::{Client, End};
 use super::super::relay::{Event, with_scratch};
 use super::block::{Command, command};
+use super::scatter::{Ask, Describe};
 use super::several_without_sync;
 use crate::error::SqlError;
 use crate::exec::{Literals, Memo, Spanned};
@@ -11,6 +12,7 @@ use crate::plan::{Bound, Planned, Scatter, Values, bind, explain};
 use crate::protocol::frame::HEADER_LEN;
 use crate::protocol::{TransactionStatus, frontend};
 use crate::rules::Rules;
+use crate::session::query_text;
 use crate::sql::scan::Statement as Scanned;
 use crate::sql::settings::{Scope, parse_set_config};
 use crate::sql::transaction::Modes;
@@ -264,8 +266,8 @@ impl Client {
                 self.refuse(frontend::QUERY, &several_without_sync()).await
             }
             Target::Scatter(scatter) => {
-                let bytes = self.input.get(frame).unwrap_or_default().to_vec();
-                self.run_scatter(&bytes, &scatter, true, super::scatter::Describe::Yes).await
+                let ask = Ask::Query(query_text(self.input.get(frame).unwrap_or_default()).to_vec());
+                self.run_scatter(&ask, &scatter, true, Describe::Yes).await
             }
             Target::Explain(rows) => {
                 self.tell_explain(&rows);

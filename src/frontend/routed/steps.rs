@@ -8,7 +8,7 @@ use super::super::client::{Client, End};
 use super::batch::{Frame, Fresh, Needs};
 use super::block::Command;
 use super::local::{explain_description, explain_rows};
-use super::scatter::Describe;
+use super::scatter::{Ask, Describe};
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::plan::{Route, Scatter};
@@ -49,7 +49,7 @@ struct Virtual {
 }
 
 enum Answer {
-    Scatter { bound: Vec<u8>, scatter: Scatter },
+    Scatter { bound: Ask, scatter: Scatter },
     Explain(Vec<String>),
     Begin { text: Vec<u8>, modes: Modes },
     End { is_commit: bool },
