@@ -10,6 +10,7 @@ use crate::session::settings::Settings;
 use crate::sql::Statement;
 use crate::sql::settings::{SettingCommand, SettingValue, parse_set_config, parse_setting, quote_identifier};
 use crate::sql::template::{Literal, LiteralKind, Template, template};
+use crate::store::{Snapshot, View};
 use arc_swap::ArcSwapOption;
 use moka::sync::Cache;
 use smallvec::SmallVec;
@@ -20,6 +21,9 @@ use std::time::{Duration, Instant};
 const PLANS_MAX: u64 = 10_000;
 /// A catalog older than this is read again before it is used: changes made beside Howdah are seen.
 const CATALOG_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// Reading it takes no longer.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why the catalog could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -35,14 +39,24 @@ pub enum RouterError {
 /// Rules and catalog as of one moment.
 #[derive(Debug)]
 struct Loaded {
-    schema: Schema,
+    schema: Arc<Schema>,
     default_path: Box<str>,
-    epoch: u64,
+    source: Source,
     version: u64,
-    read_at: Instant,
+}
+
+/// Where rules and catalog come from, and so until when they hold.
+#[derive(Debug)]
+enum Source {
+    /// Read on a client's own connection: as of this schema epoch, and this moment.
+    Own { epoch: u64, read_at: Instant },
+    /// The cluster's view: while its snapshot is the present one.
+    View,
 }
 
 /// The plans of one database, for one user.
+///
+/// Under a cluster's view a router is of one snapshot, and another takes its place with the next.
 #[derive(Debug)]
 pub struct Router {
     rules: Arc<Rules>,
@@ -162,17 +176,49 @@ impl Router {
         Router { rules, user: user.into(), loaded: ArcSwapOption::empty(), plans: Cache::new(PLANS_MAX) }
     }
 
+    /// Of a snapshot of the cluster's view. Where the snapshot does not tell the user's search_path,
+    /// [`Router::load_path`] has to.
+    pub fn of_snapshot(snapshot: &Snapshot, user: &str) -> Self {
+        let router = Router::new(Arc::clone(&snapshot.rules), user);
+        if let Some(path) = snapshot.schema.catalog().database().search_path_of(user) {
+            router.set_path(snapshot, path);
+        }
+        router
+    }
+
+    fn set_path(&self, snapshot: &Snapshot, path: &str) {
+        self.loaded.store(Some(Arc::new(Loaded {
+            schema: Arc::clone(&snapshot.schema),
+            default_path: path.into(),
+            source: Source::View,
+            version: snapshot.version,
+        })));
+    }
+
     /// The rules.
     pub fn rules(&self) -> &Rules {
         &self.rules
     }
 
-    /// Whether the catalog is as of this schema epoch, and not too old.
+    /// Whether the catalog, read on a client's own connection, is as of this schema epoch, and not too old.
     pub fn is_current(&self, epoch: u64) -> bool {
-        self.loaded
-            .load()
-            .as_ref()
-            .is_some_and(|loaded| loaded.epoch == epoch && loaded.read_at.elapsed() < CATALOG_AGE_MAX)
+        self.loaded.load().as_ref().is_some_and(|loaded| match loaded.source {
+            Source::Own { epoch: of, read_at } => of == epoch && read_at.elapsed() < CATALOG_AGE_MAX,
+            Source::View => false,
+        })
+    }
+
+    /// Whether it is of the view's present snapshot, and that may be planned by.
+    #[inline]
+    pub fn is_current_in(&self, view: &View) -> bool {
+        let version = self.version();
+        version != 0 && version == view.version() && view.is_valid(Instant::now())
+    }
+
+    /// Changes with any setting that a role or database brings along.
+    pub fn defaults_digest(&self) -> Option<String> {
+        let loaded = self.loaded.load();
+        loaded.as_ref().and_then(|loaded| loaded.schema.catalog().database().defaults_digest.clone())
     }
 
     /// The version of rules and catalog; 0 before the first.
@@ -185,28 +231,37 @@ impl Router {
     /// # Errors
     /// See [`RouterError`]; the catalog before stays in use.
     pub async fn load(&self, connection: &mut ServerConnection, epoch: u64) -> Result<(), RouterError> {
-        let limit = Duration::from_secs(30);
-        let rows = query::query(connection, LOAD_SQL, limit).await?;
+        let rows = query::query(connection, LOAD_SQL, LOAD_TIMEOUT).await?;
         let catalog = Catalog::from_rows(
             rows.iter().map(|row| row.iter().map(Option::as_deref).collect::<Vec<Option<&str>>>()),
         )
         .map_err(|bad| RouterError::Rows(bad.0))?;
-        let path = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'";
-        let path = query::query(connection, path, limit).await?;
-        let default_path =
-            path.into_iter().flatten().flatten().next().unwrap_or_else(|| "\"$user\", public".to_owned());
+        let default_path = own_path(connection).await?;
         let before = self.loaded.load_full();
         let same = before.as_ref().is_some_and(|before| {
             *before.schema.catalog() == catalog && *before.default_path == *default_path
         });
         let version = before.as_ref().map_or(1, |before| before.version + u64::from(!same));
         self.loaded.store(Some(Arc::new(Loaded {
-            schema: Schema::new(Arc::clone(&self.rules), Arc::new(catalog)),
+            schema: Arc::new(Schema::new(Arc::clone(&self.rules), Arc::new(catalog))),
             default_path: default_path.into(),
-            epoch,
+            source: Source::Own { epoch, read_at: Instant::now() },
             version,
-            read_at: Instant::now(),
         })));
+        Ok(())
+    }
+
+    /// Reads the user's search_path, which the snapshot does not tell, on a connection of the user's own.
+    ///
+    /// # Errors
+    /// See [`RouterError`].
+    pub async fn load_path(
+        &self,
+        connection: &mut ServerConnection,
+        snapshot: &Snapshot,
+    ) -> Result<(), RouterError> {
+        let path = own_path(connection).await?;
+        self.set_path(snapshot, &path);
         Ok(())
     }
 
@@ -255,6 +310,14 @@ impl Router {
         self.plans.insert(lifted.normalised.as_slice().into(), Arc::clone(&planned));
         Ok((planned, loaded.version))
     }
+}
+
+/// The `search_path` that the connection's session started with.
+async fn own_path(connection: &mut ServerConnection) -> Result<String, RouterError> {
+    let sql = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'";
+    let rows = query::query(connection, sql, LOAD_TIMEOUT).await?;
+    let path = rows.into_iter().flatten().flatten().next();
+    Ok(path.unwrap_or_else(|| "\"$user\", public".to_owned()))
 }
 
 /// The value that a statement gives to `search_path`, as SHOW would print it.

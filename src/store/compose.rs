@@ -6,7 +6,7 @@ use super::layout::{Layout, Subject};
 use super::pulse::Found;
 use super::records::{self, Stored};
 use super::settings::Common;
-use super::view::{Snapshot, blocked_reason};
+use super::view::{Snapshot, Usable, blocked_reason};
 use crate::catalog::Catalog;
 use crate::ids::ShardId;
 use crate::plan::Schema;
@@ -94,17 +94,15 @@ impl Known {
         Arc::clone(&self.drift)
     }
 
-    /// What each shard may be used for.
-    fn usable(&self, common: &Common) -> Vec<Result<(), String>> {
-        let home = common.settings.home.index();
+    /// Whether each shard may be used.
+    fn usable(&self, common: &Common) -> Vec<Usable> {
         let usable = |(at, shard): (usize, &Shard)| match shard {
-            _ if at == home => Ok(()),
-            Shard::Read(_) => Ok(()),
-            Shard::Unknown => {
-                let name = common.settings.shards.get(at).map_or("", |shard| shard.name.as_str());
-                Err(format!("shard \"{name}\" was not reached by the maintenance user yet"))
-            }
-            Shard::Wrong(reason) => Err(reason.clone()),
+            _ if at == common.settings.home.index() => Usable::Yes,
+            Shard::Read(_) => Usable::Yes,
+            Shard::Unknown => Usable::NotYet(
+                common.settings.shards.get(at).map(|shard| shard.name.clone()).unwrap_or_default(),
+            ),
+            Shard::Wrong(reason) => Usable::No(reason.clone()),
         };
         self.shards.iter().enumerate().map(usable).collect()
     }

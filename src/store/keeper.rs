@@ -27,17 +27,26 @@ const REQUESTS_MAX: usize = 256;
 /// How long a proxy that ends tries to give its leases back.
 const GIVE_BACK_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A running keeper; it ends when this is dropped.
+/// The tasks of a cluster's store; they end when this is dropped.
 #[derive(Debug)]
 pub struct Keeper {
     common: Arc<Common>,
+    waiting: Option<Waiting>,
     tasks: Vec<AbortHandle>,
 }
 
+/// What is started first on a thread with a runtime.
+#[derive(Debug)]
+struct Waiting {
+    work: Work,
+    ears: Ears,
+    pulses: Vec<Pulse>,
+}
+
 impl Keeper {
-    /// Starts the tasks of a cluster's store, on the runtime of this thread. The second value says how it
-    /// went, once the home shard was reached.
-    pub fn start(
+    /// A keeper that does not run yet. The second value says how its start went, once the home shard was
+    /// reached.
+    pub fn new(
         settings: StoreSettings,
         rules: Arc<Rules>,
     ) -> (Keeper, oneshot::Receiver<Result<(), StoreError>>) {
@@ -49,29 +58,17 @@ impl Keeper {
             view,
             wake: Arc::new(Notify::new()),
             joined: OnceLock::new(),
+            has_joined: Notify::new(),
             is_acknowledged: AtomicBool::new(false),
             is_home_changed: AtomicBool::new(false),
         });
-        let mut tasks = Vec::new();
-        for shard in (0..common.settings.shards.len()).filter_map(|at| u16::try_from(at).ok()) {
-            let pulse = Pulse {
-                common: Arc::clone(&common),
-                shard: ShardId(shard),
-                found: found.clone(),
-                link: None,
-                is_registered: false,
-                signature: None,
-                reading: None,
-                trouble: None,
-            };
-            tasks.push(tokio::spawn(pulse.run()).abort_handle());
-        }
-        let known = Known::new(rules, common.settings.shards.len());
+        let shards = (0..common.settings.shards.len()).filter_map(|at| u16::try_from(at).ok()).map(ShardId);
+        let pulses = shards.map(|shard| Pulse::new(Arc::clone(&common), shard, found.clone())).collect();
         let (agreed, agreements) = mpsc::channel(1);
         let (started, outcome) = oneshot::channel();
         let work = Work {
             common: Arc::clone(&common),
-            known,
+            known: Known::new(rules, common.settings.shards.len()),
             link: None,
             waiting_link: None,
             stored: None,
@@ -80,9 +77,15 @@ impl Keeper {
             agreed,
             started: Some(started),
         };
-        let ears = Ears { asked, finds, agreed: agreements };
-        tasks.push(tokio::spawn(work.run(ears)).abort_handle());
-        (Keeper { common, tasks }, outcome)
+        let waiting = Waiting { work, ears: Ears { asked, finds, agreed: agreements }, pulses };
+        (Keeper { common, waiting: Some(waiting), tasks: Vec::new() }, outcome)
+    }
+
+    /// Starts the tasks, on the runtime of this thread, if they do not run yet.
+    pub fn start(&mut self) {
+        let Some(Waiting { work, ears, pulses }) = self.waiting.take() else { return };
+        self.tasks.push(tokio::spawn(work.run(ears)).abort_handle());
+        self.tasks.extend(pulses.into_iter().map(|pulse| tokio::spawn(pulse.run()).abort_handle()));
     }
 
     /// What this proxy knows of the cluster.
@@ -140,6 +143,7 @@ struct Work {
 type Agreed = (Arc<Rules>, Result<(), StoreError>, oneshot::Sender<Result<(), StoreError>>);
 
 /// Where the keeper is spoken to.
+#[derive(Debug)]
 struct Ears {
     asked: mpsc::Receiver<Request>,
     finds: mpsc::Receiver<Found>,
@@ -354,6 +358,7 @@ impl Work {
                 let epoch = lease::take_epoch(&link).await?;
                 // Nobody else sets it.
                 let _set_once = common.joined.set((epoch, identity.cluster));
+                common.has_joined.notify_waiters();
             }
             Some((_, cluster)) if *cluster != identity.cluster => {
                 let found = "belongs to another cluster".to_owned();

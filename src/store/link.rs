@@ -14,7 +14,7 @@ use tokio_postgres::{AsyncMessage, Client, NoTls, Row, types::ToSql};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Settings of the maintenance user's sessions. Compiling the catalog's query takes longer than running it.
-const OPTIONS: &str = "-c search_path=pg_catalog -c jit=off -c statement_timeout=20s -c lock_timeout=5s \
+const OPTIONS: &str = "-c jit=off -c statement_timeout=20s -c lock_timeout=5s \
     -c idle_in_transaction_session_timeout=30s -c default_transaction_isolation=read\\ committed \
     -c row_security=off -c default_transaction_read_only=off";
 
@@ -95,7 +95,10 @@ impl Link {
             }
             wake.notify_one();
         });
-        Ok(Link { client, shard: shard.name.clone(), task: task.abort_handle() })
+        let link = Link { client, shard: shard.name.clone(), task: task.abort_handle() };
+        // Not at the start of the session, which would hide what sessions of others start with.
+        link.run("SET search_path = pg_catalog").await?;
+        Ok(link)
     }
 
     /// Whether it is of no more use.

@@ -27,26 +27,39 @@ pub(super) struct Found {
 /// The pulse of one shard.
 #[derive(Debug)]
 pub(super) struct Pulse {
-    pub(super) common: Arc<Common>,
-    pub(super) shard: ShardId,
-    pub(super) found: mpsc::Sender<Found>,
-    pub(super) link: Option<Link>,
-    pub(super) is_registered: bool,
-    pub(super) signature: Option<String>,
+    common: Arc<Common>,
+    shard: ShardId,
+    found: mpsc::Sender<Found>,
+    link: Option<Link>,
+    is_registered: bool,
+    signature: Option<String>,
     /// The catalog is being read by a task of its own.
-    pub(super) reading: Option<tokio::task::JoinHandle<Result<Arc<Catalog>, StoreError>>>,
+    reading: Option<tokio::task::JoinHandle<bool>>,
     /// What went wrong last, so that it is logged once.
-    pub(super) trouble: Option<String>,
+    trouble: Option<String>,
 }
 
 impl Pulse {
+    pub(super) fn new(common: Arc<Common>, shard: ShardId, found: mpsc::Sender<Found>) -> Pulse {
+        Pulse {
+            common,
+            shard,
+            found,
+            link: None,
+            is_registered: false,
+            signature: None,
+            reading: None,
+            trouble: None,
+        }
+    }
+
     /// Beats until it is aborted.
     pub(super) async fn run(mut self) {
+        let identity = self.common.identity(self.shard).await;
         let mut every = tokio::time::interval(RENEWAL);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every.tick().await;
-            let Some(identity) = self.common.identity(self.shard) else { continue };
             match self.beat(&identity).await {
                 Ok(()) => {
                     if self.trouble.take().is_some() {
@@ -71,14 +84,9 @@ impl Pulse {
         // A shard that cannot be reached is what it was; one that is another must not be used.
         if !error.is_passing() && self.shard != self.common.settings.home {
             self.common.view.lapse(self.shard);
-            self.tell(Err(error)).await;
+            // Nobody listens only when the process ends.
+            let _told = self.found.send(Found { shard: self.shard, what: Err(error) }).await;
         }
-    }
-
-    async fn tell(&self, what: Result<Arc<Catalog>, StoreError>) {
-        // Nobody listens only when the process ends.
-        let _told = self.found.send(Found { shard: self.shard, what }).await;
-        self.common.wake.notify_one();
     }
 
     async fn beat(&mut self, identity: &Identity) -> Result<(), StoreError> {
@@ -129,30 +137,17 @@ impl Pulse {
             self.signature = Some(signature);
             return Ok(());
         }
-        if let Some(reading) = &self.reading {
-            if !reading.is_finished() {
-                return Ok(());
-            }
-            if let Some(reading) = self.reading.take() {
-                match reading.await {
-                    Ok(Ok(catalog)) => self.tell(Ok(catalog)).await,
-                    Ok(Err(error)) => {
-                        self.signature = None;
-                        return Err(error);
-                    }
-                    Err(_ended) => self.signature = None,
-                }
-            }
+        if let Some(reading) = self.reading.take_if(|reading| reading.is_finished())
+            && !matches!(reading.await, Ok(true))
+        {
+            self.signature = None;
         }
-        if self.signature.as_ref() != Some(&signature) {
+        if self.reading.is_none() && self.signature.as_ref() != Some(&signature) {
             // The digest was taken before the catalog is read: what changes in between is seen again.
             self.signature = Some(signature);
-            let common = Arc::clone(&self.common);
-            let shard = self.shard;
-            self.reading = Some(tokio::spawn(async move {
-                let link = common.open(shard, Arc::default()).await?;
-                read::catalog(&link).await
-            }));
+            let reader =
+                Reader { common: Arc::clone(&self.common), shard: self.shard, found: self.found.clone() };
+            self.reading = Some(tokio::spawn(reader.read()));
         }
         Ok(())
     }
@@ -180,5 +175,30 @@ impl Pulse {
             self.common.wake.notify_one();
         }
         Ok(link)
+    }
+}
+
+/// Reads a shard's catalog beside its pulse, which must not miss a renewal for it.
+#[derive(Debug)]
+struct Reader {
+    common: Arc<Common>,
+    shard: ShardId,
+    found: mpsc::Sender<Found>,
+}
+
+impl Reader {
+    /// Whether that was possible.
+    async fn read(self) -> bool {
+        let read = async {
+            let link = self.common.open(self.shard, Arc::default()).await?;
+            read::catalog(&link).await
+        };
+        match read.await {
+            Ok(catalog) => self.found.send(Found { shard: self.shard, what: Ok(catalog) }).await.is_ok(),
+            Err(error) => {
+                tracing::warn!(shard = self.common.name(self.shard), "the catalog was not read: {error}");
+                false
+            }
+        }
     }
 }

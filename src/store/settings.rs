@@ -48,6 +48,8 @@ pub(super) struct Common {
     pub(super) wake: Arc<Notify>,
     /// This proxy's epoch, and the cluster's id; once the home shard was reached.
     pub(super) joined: OnceLock<(i64, String)>,
+    /// Told once when `joined` is set.
+    pub(super) has_joined: Notify,
     /// The home shard's lease is held, and says what this proxy plans by.
     pub(super) is_acknowledged: AtomicBool,
     /// The home shard's catalog changed.
@@ -60,11 +62,16 @@ impl Common {
         self.joined.get().map_or(0, |(epoch, _)| *epoch)
     }
 
-    /// The mark that the shard's database must have, once the cluster is known.
-    pub(super) fn identity(&self, shard: ShardId) -> Option<Identity> {
-        let (_, cluster) = self.joined.get()?;
-        let is_home = shard == self.settings.home;
-        Some(Identity { cluster: cluster.clone(), shard: self.name(shard).to_owned(), is_home })
+    /// The mark that the shard's database must have; waits until the cluster is known.
+    pub(super) async fn identity(&self, shard: ShardId) -> Identity {
+        loop {
+            let joined = self.has_joined.notified();
+            if let Some((_, cluster)) = self.joined.get() {
+                let is_home = shard == self.settings.home;
+                return Identity { cluster: cluster.clone(), shard: self.name(shard).to_owned(), is_home };
+            }
+            joined.await;
+        }
     }
 
     /// The shard's name.

@@ -29,4 +29,6 @@ SELECT md5(string_agg(part, ',' ORDER BY number)) FROM (
     UNION ALL SELECT setrole, xmin FROM pg_db_role_setting
       WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
   ) AS others
+  UNION ALL
+  SELECT 4, reset_val FROM pg_settings WHERE name = 'search_path'
 ) AS parts (number, part)

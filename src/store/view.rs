@@ -27,32 +27,32 @@ pub struct Snapshot {
     /// The same rules.
     pub rules: Arc<Rules>,
     /// Which shards may be used.
-    pub(super) shards: Vec<Result<(), String>>,
+    pub(super) shards: Vec<Usable>,
     /// What the shards' schemas differ in.
     pub drift: Arc<[String]>,
 }
 
 impl Snapshot {
-    pub(super) fn new(
-        schema: Schema,
-        rules: Arc<Rules>,
-        shards: Vec<Result<(), String>>,
-        drift: Arc<[String]>,
-    ) -> Self {
+    pub(super) fn new(schema: Schema, rules: Arc<Rules>, shards: Vec<Usable>, drift: Arc<[String]>) -> Self {
         let version = VERSIONS.fetch_add(1, Ordering::Relaxed);
         Snapshot { version, schema: Arc::new(schema), rules, shards, drift }
     }
 
     /// Whether a shard may be used.
-    ///
-    /// # Errors
-    /// `57P03` where it was not looked at yet, or is not what the configuration says.
-    pub fn may_use(&self, shard: ShardId) -> Result<(), SqlError> {
-        match self.shards.get(shard.index()) {
-            Some(Err(reason)) => Err(SqlError::new(sqlstate::CANNOT_CONNECT_NOW, reason.clone())),
-            _ => Ok(()),
-        }
+    pub(super) fn usable(&self, shard: ShardId) -> &Usable {
+        self.shards.get(shard.index()).unwrap_or(&Usable::Yes)
     }
+}
+
+/// Whether a shard may be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Usable {
+    /// It is what the configuration says.
+    Yes,
+    /// It was not looked at yet; its name.
+    NotYet(String),
+    /// It is something else.
+    No(String),
 }
 
 /// What clients ask of the keeper.
@@ -133,6 +133,36 @@ impl View {
                 return Err(self.trouble().unwrap_or_else(out_of_sight));
             }
         }
+    }
+
+    /// Waits until it is known that a shard is the one that the configuration says.
+    ///
+    /// # Errors
+    /// Why it must not be used, or `57P03` where that is not known within `limit`.
+    pub async fn shard_ready(&self, shard: ShardId, limit: Duration) -> Result<(), SqlError> {
+        // Mostly it is known, and nothing has to be waited for.
+        if matches!(self.usable(shard), Some(Usable::Yes)) {
+            return Ok(());
+        }
+        let end = tokio::time::Instant::now() + limit;
+        loop {
+            let changed = self.changed.notified();
+            let reason = match self.usable(shard) {
+                None => return Err(out_of_sight()),
+                Some(Usable::Yes) => return Ok(()),
+                Some(Usable::No(reason)) => return Err(SqlError::new(sqlstate::CANNOT_CONNECT_NOW, reason)),
+                Some(Usable::NotYet(name)) => {
+                    format!("shard \"{name}\" was not reached by the maintenance user yet")
+                }
+            };
+            if tokio::time::timeout_at(end, changed).await.is_err() {
+                return Err(SqlError::new(sqlstate::CANNOT_CONNECT_NOW, reason));
+            }
+        }
+    }
+
+    fn usable(&self, shard: ShardId) -> Option<Usable> {
+        self.snapshot.load().as_ref().map(|snapshot| snapshot.usable(shard).clone())
     }
 
     /// After a commit that changed the catalog: waits until every proxy plans by it, this one included.

@@ -15,6 +15,7 @@
 pub mod compare;
 pub mod config;
 pub mod frame;
+pub mod link;
 pub mod message;
 pub mod naive;
 pub mod postgres;

@@ -24,11 +24,16 @@ use crate::session::Session;
 use crate::session::server_state::Copy;
 use crate::sql::template::Template;
 use crate::sqlstate;
+use crate::store::{Snapshot, View};
 use block::Block;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a statement waits for the cluster's view to be in force.
+const VIEW_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a routed client has besides.
 #[derive(Debug)]
@@ -73,6 +78,14 @@ impl Client {
     /// Takes the message, or run of messages up to Sync or Flush, that begins at `frame`. `None`: more
     /// of it has to come first.
     pub(super) async fn route(&mut self, tag: u8, frame: Range<usize>) -> Result<Option<usize>, End> {
+        let end = self.route_message(tag, frame).await?;
+        if self.is_quiet() {
+            self.handle.end_plan();
+        }
+        Ok(end)
+    }
+
+    async fn route_message(&mut self, tag: u8, frame: Range<usize>) -> Result<Option<usize>, End> {
         match tag {
             frontend::QUERY => {
                 self.wait_quiet().await?;
@@ -141,6 +154,9 @@ impl Client {
         }
         if !self.is_between_messages() {
             return Ok(Err(several_without_sync()));
+        }
+        if let Err(error) = self.shard_ready(shard).await {
+            return Ok(Err(error));
         }
         self.park()?;
         let routed = self.routed()?;
@@ -217,6 +233,10 @@ impl Client {
     fn note_retired(&mut self) -> Result<(), End> {
         let database = Arc::clone(&self.database);
         let service = Arc::clone(&self.service);
+        if database.view.is_some() {
+            // The next statement is planned by what is in force then, whichever the pools.
+            return Ok(());
+        }
         let routed = self.routed()?;
         if !std::ptr::eq(routed.router.rules(), Arc::as_ptr(&database.rules)) {
             routed.router = service.router(&database);
@@ -279,6 +299,7 @@ impl Client {
 
     /// The connection in use owes nothing more: what becomes of the connections.
     pub(super) fn routed_settled(&mut self) -> bool {
+        self.handle.end_plan();
         let is_outside = self.is_outside();
         let Some(routed) = self.routed.as_deref_mut() else { return true };
         if !is_outside {
@@ -343,8 +364,11 @@ impl Client {
         }
     }
 
-    /// Makes sure that the catalog is read.
+    /// Makes sure that what is planned by is in force.
     async fn ensure_catalog(&mut self) -> Result<Result<(), SqlError>, End> {
+        if let Some(view) = self.database.view.clone() {
+            return self.ensure_view(&view).await;
+        }
         let epoch = self.service.shared.statements.epoch();
         let router = Arc::clone(&self.routed()?.router);
         if router.is_current(epoch) {
@@ -364,12 +388,7 @@ impl Client {
             Checkout::Done(Err(error)) => {
                 return Ok(Err(crate::topology::checkout_error(&error, &pool.shard)));
             }
-            Checkout::Cancelled => {
-                return Ok(Err(SqlError::new(
-                    sqlstate::QUERY_CANCELED,
-                    "canceling statement due to user request",
-                )));
-            }
+            Checkout::Cancelled => return Ok(Err(cancelled())),
         };
         let Some(connection) = lease.connection() else { return Ok(Ok(())) };
         match router.load(connection, epoch).await {
@@ -387,11 +406,61 @@ impl Client {
         }
     }
 
+    /// Takes the router of the view's present snapshot, and waits a while for one that may be planned by.
+    async fn ensure_view(&mut self, view: &Arc<View>) -> Result<Result<(), SqlError>, End> {
+        self.handle.begin_plan(|| view.version());
+        if self.routed()?.router.is_current_in(view) {
+            return Ok(Ok(()));
+        }
+        let snapshot = match view.ready(VIEW_TIMEOUT).await {
+            Ok(snapshot) => snapshot,
+            Err(error) => return Ok(Err(error)),
+        };
+        let router = self.service.router(&self.database);
+        if router.version() == 0
+            && let Err(error) = self.load_path(&router, &snapshot).await?
+        {
+            return Ok(Err(error));
+        }
+        self.routed()?.router = router;
+        Ok(Ok(()))
+    }
+
+    /// Whether a shard is known to be the one that the configuration says.
+    async fn shard_ready(&self, shard: ShardId) -> Result<(), SqlError> {
+        match &self.database.view {
+            Some(view) => view.shard_ready(shard, VIEW_TIMEOUT).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the user's search_path on a connection of the user's own that nobody uses at the moment.
+    async fn load_path(&mut self, router: &Router, snapshot: &Snapshot) -> Result<Result<(), SqlError>, End> {
+        let Some(pool) = self.database.pool(snapshot.rules.home()).cloned() else { return Ok(Ok(())) };
+        let mut lease = match self.checkout(&pool).await? {
+            Checkout::Done(Ok(lease)) => lease,
+            Checkout::Done(Err(error)) => {
+                return Ok(Err(crate::topology::checkout_error(&error, &pool.shard)));
+            }
+            Checkout::Cancelled => return Ok(Err(cancelled())),
+        };
+        let Some(connection) = lease.connection() else { return Ok(Ok(())) };
+        let loaded = router.load_path(connection, snapshot).await;
+        Ok(loaded.map_err(|error| {
+            let code = sqlstate::CONNECTION_FAILURE;
+            SqlError::new(code, "the user's search_path could not be read").with_detail(error.to_string())
+        }))
+    }
+
     /// Tells a statement's answer that Howdah itself gives.
     fn tell_complete(&mut self, tag: &str) {
         write::command_complete(&mut self.out, tag);
         write::ready_for_query(&mut self.out, self.session.status());
     }
+}
+
+fn cancelled() -> SqlError {
+    SqlError::new(sqlstate::QUERY_CANCELED, "canceling statement due to user request")
 }
 
 /// Why an implicit transaction, which only Sync ends, stays on one shard.
