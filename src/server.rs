@@ -6,7 +6,7 @@
 mod assemble;
 mod stores;
 
-pub(crate) use assemble::read_rules;
+pub(crate) use assemble::{read_rules, rules as cluster_rules};
 
 use crate::admin::Admin;
 use crate::config::{Config, ConfigStore, ListenAddress};

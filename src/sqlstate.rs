@@ -56,6 +56,12 @@ states! {
     NUMERIC_VALUE_OUT_OF_RANGE = b"22003";
     /// string_data_length_mismatch
     STRING_DATA_LENGTH_MISMATCH = b"22026";
+    /// invalid_row_count_in_limit_clause
+    INVALID_ROW_COUNT_IN_LIMIT_CLAUSE = b"2201W";
+    /// invalid_row_count_in_result_offset_clause
+    INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE = b"2201X";
+    /// invalid_binary_representation
+    INVALID_BINARY_REPRESENTATION = b"22P03";
     /// invalid_text_representation
     INVALID_TEXT_REPRESENTATION = b"22P02";
     /// check_violation

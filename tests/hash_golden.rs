@@ -11,25 +11,57 @@
 
 mod support;
 
-use howdah::datum::hash;
+use howdah::datum::key::{self, KeyRead, KeyType, KeyValue, ReadContext};
+use howdah::datum::{hash, oid};
 use support::postgres::Postgres;
 
 const GOLDEN: &str = include_str!("golden/hash.tsv");
 
-fn ours(function: &str, input: &str, seed: u64) -> u64 {
-    match function {
-        "int8" => hash::hash_int8(input.parse().unwrap(), seed),
-        "timestamp" => hash::hash_timestamp(input.parse().unwrap(), seed),
-        "text" => hash::hash_text(input.as_bytes(), seed),
-        "uuid" => {
-            let digits: Vec<u8> = input.bytes().filter(|b| *b != b'-').collect();
-            let bytes: Vec<u8> = digits
-                .chunks(2)
-                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-                .collect();
-            hash::hash_uuid(&bytes.try_into().unwrap(), seed)
-        }
-        other => panic!("no such function: {other}"),
+/// A line of the golden file: types, values, the value in the binary format, seed, hash.
+fn fields(line: &str) -> [&str; 5] {
+    let fields: Vec<&str> = line.split('\t').collect();
+    fields.try_into().unwrap_or_else(|_| panic!("{line}"))
+}
+
+/// The key type and the OID of a type's name.
+fn type_of(name: &str) -> (KeyType, u32) {
+    match name {
+        "int8" => (KeyType::Int8, oid::INT8),
+        "int4" => (KeyType::Int8, oid::INT4),
+        "int2" => (KeyType::Int8, oid::INT2),
+        "numeric" => (KeyType::Numeric, oid::NUMERIC),
+        "text" => (KeyType::Text, oid::TEXT),
+        "uuid" => (KeyType::Uuid, oid::UUID),
+        "date" => (KeyType::Date, oid::DATE),
+        "timestamp" => (KeyType::Timestamp, oid::TIMESTAMP),
+        "timestamptz" => (KeyType::Timestamptz, oid::TIMESTAMPTZ),
+        other => panic!("no such type: {other}"),
+    }
+}
+
+fn read<'a>(name: &str, format: i16, bytes: &'a [u8]) -> KeyValue<'a> {
+    let (key_type, type_oid) = type_of(name);
+    let context = ReadContext { is_utc: false, is_server_encoding: true };
+    match key::read(key_type, type_oid, format, bytes, &context) {
+        KeyRead::Value(value) => value,
+        other => panic!("{name} {bytes:?}: {other:?}"),
+    }
+}
+
+fn unhex(digits: &str) -> Vec<u8> {
+    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    (0..digits.len()).step_by(2).map(byte).collect()
+}
+
+/// A key's hash under a seed, which `key::hash` starts at 0.
+fn seeded(value: &KeyValue<'_>, seed: u64) -> u64 {
+    match value {
+        KeyValue::Int8(value) => hash::hash_int8(*value, seed),
+        KeyValue::Date(value) => hash::hash_int8(i64::from(*value), seed),
+        KeyValue::Text(value) => hash::hash_text(value, seed),
+        KeyValue::Uuid(value) => hash::hash_uuid(value, seed),
+        KeyValue::Timestamp(value) | KeyValue::Timestamptz(value) => hash::hash_timestamp(*value, seed),
+        KeyValue::Numeric(value) => value.seeded_hash(seed),
     }
 }
 
@@ -37,31 +69,37 @@ fn ours(function: &str, input: &str, seed: u64) -> u64 {
 fn hashes_equal_postgres_own() {
     let mut count = 0;
     for line in GOLDEN.lines() {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let [function, input, seed, expected] = fields[..] else { panic!("{line}") };
-        let seed: i64 = seed.parse().unwrap();
+        let [types, text, binary, seed, expected] = fields(line);
         let expected: i64 = expected.parse().unwrap();
-        assert_eq!(ours(function, input, seed as u64) as i64, expected, "{line}");
+        if types.contains(',') {
+            let values = types.split(',').zip(text.split('|'));
+            let key: Vec<KeyValue<'_>> = values.map(|(name, text)| read(name, 0, text.as_bytes())).collect();
+            assert_eq!(key::hash(&key) as i64, expected, "{line}");
+        } else {
+            let seed: i64 = seed.parse().unwrap();
+            let binary = unhex(binary);
+            let (from_text, from_binary) = (read(types, 0, text.as_bytes()), read(types, 1, &binary));
+            assert_eq!(from_text, from_binary, "{line}");
+            assert_eq!(seeded(&from_text, seed as u64) as i64, expected, "{line}");
+            if seed == 0 {
+                assert_eq!(key::hash(&[from_binary]) as i64, expected, "{line}");
+            }
+        }
         count += 1;
     }
-    assert!(count > 500, "{count}");
+    assert!(count > 4000, "{count}");
 }
 
 #[test]
 fn a_live_server_agrees_with_the_golden_vectors() {
-    let mut session = Postgres::shared().app();
-    for line in GOLDEN.lines().step_by(3) {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let [function, input, seed, expected] = fields[..] else { panic!("{line}") };
-        let input = input.replace('\'', "''");
-        let call = match function {
-            "int8" => format!("hashint8extended('{input}', '{seed}')"),
-            "text" => format!("hashtextextended('{input}' COLLATE \"C\", '{seed}')"),
-            "uuid" => format!("uuid_hash_extended('{input}', '{seed}')"),
-            _ => format!(
-                "timestamp_hash_extended('2000-01-01'::timestamp + make_interval(secs => {input} / 1000000.0), '{seed}')"
-            ),
-        };
-        assert_eq!(session.value(&format!("SELECT {call}")), expected, "{line}");
+    let rows = Postgres::shared().app().run(include_str!("golden/hash.sql")).rows();
+    let lines = rows.iter().map(|row| {
+        let values: Vec<&str> = row.iter().map(|value| value.as_deref().unwrap_or_default()).collect();
+        values.join("\t")
+    });
+    let mut golden = GOLDEN.lines();
+    for line in lines {
+        assert_eq!(golden.next(), Some(line.as_str()));
     }
+    assert_eq!(golden.next(), None);
 }

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::Notify;
@@ -197,15 +197,9 @@ impl ServerConnection {
     /// Whether the server has said or ended something while the connection was idle. Costs no system
     /// call when it has not.
     pub fn is_stale(&mut self) -> bool {
-        let mut byte = [0_u8; 1];
-        let mut cx = Context::from_waker(Waker::noop());
-        match self.poll_read(&mut cx, &mut byte) {
-            Poll::Pending => false,
-            Poll::Ready(_) => {
-                self.broken = true;
-                true
-            }
-        }
+        let is_stale = self.stream.as_mut().is_none_or(Stream::has_input);
+        self.broken |= is_stale;
+        is_stale
     }
 
     /// Moves the socket to the current thread's reactor, where that can be done.

@@ -171,9 +171,20 @@ SELECT 'trigger', t.tgrelid::text, t.tgname, i.name, NULL, NULL, NULL, NULL, NUL
 FROM pg_catalog.pg_trigger t JOIN relation r ON r.oid = t.tgrelid JOIN impure i ON i.oid = t.tgfoid
 WHERE NOT t.tgisinternal
 UNION ALL
-SELECT 'unique', x.indrelid::text, x.indexrelid::text, x.indkey::text, x.indnkeyatts::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+-- A column counts as an expression where its values may be told apart though they are equal: under a nondeterministic
+-- collation, or by another operator than equality.
+SELECT 'unique', x.indrelid::text, x.indexrelid::text,
+  CASE WHEN x.indisexclusion OR EXISTS (
+      SELECT FROM pg_catalog.unnest(x.indcollation) AS u (oid) JOIN pg_catalog.pg_collation c USING (oid) WHERE NOT c.collisdeterministic)
+    THEN (SELECT pg_catalog.string_agg(CASE WHEN c.collisdeterministic IS FALSE OR (x.indisexclusion AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_amop o WHERE o.amopopr = k.conexclop[n] AND o.amopmethod = 403 AND o.amopstrategy = 3))
+        THEN '0' ELSE x.indkey[n - 1]::text END, ' ' ORDER BY n)
+      FROM pg_catalog.generate_series(1, x.indnkeyatts) AS n LEFT JOIN pg_catalog.pg_collation c ON c.oid = x.indcollation[n - 1])
+    ELSE x.indkey::text END,
+  x.indnkeyatts::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_index x
 JOIN relation r ON r.oid = x.indrelid
+LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = x.indexrelid AND k.contype = 'x'
 WHERE x.indisunique OR x.indisexclusion
 UNION ALL
 SELECT 'constraint', k.conrelid::text, k.oid::text, k.conname, k.contype::text, k.conkey::text, k.condeferrable::text,

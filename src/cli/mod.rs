@@ -43,7 +43,7 @@ enum Command {
     Check(check::Args),
     /// Show how a statement would be answered
     Explain(explain::Args),
-    /// Print the JSON schema of howdah.toml
+    /// Print the JSON schema of howdah.toml or of sharding rules
     Schema(schema::Args),
     /// Print shell completions
     Completions(completions::Args),

@@ -57,6 +57,8 @@ oids! {
     VARBIT = 1562;
     /// numeric
     NUMERIC = 1700;
+    /// trigger: what trigger functions return
+    TRIGGER = 2279;
     /// uuid
     UUID = 2950;
 }

@@ -4,6 +4,7 @@ use crate::backend::ServerConnection;
 use crate::backend::query::{self, QueryError};
 use crate::catalog::{Catalog, LOAD_SQL, SearchPath};
 use crate::error::SqlError;
+use crate::ids::ShardId;
 use crate::plan::{self, Context, Param, Planned, Schema, Values};
 use crate::rules::Rules;
 use crate::session::settings::Settings;
@@ -61,6 +62,8 @@ enum Source {
 pub struct Router {
     rules: Arc<Rules>,
     user: Box<str>,
+    /// By shard; empty where every shard may be used.
+    usable: Box<[bool]>,
     loaded: ArcSwapOption<Loaded>,
     plans: Cache<Box<[u8]>, Arc<Planned>>,
 }
@@ -173,13 +176,20 @@ impl Values for Spanned<'_> {
 impl Router {
     /// Without a catalog yet.
     pub fn new(rules: Arc<Rules>, user: &str) -> Self {
-        Router { rules, user: user.into(), loaded: ArcSwapOption::empty(), plans: Cache::new(PLANS_MAX) }
+        Router {
+            rules,
+            user: user.into(),
+            usable: Box::default(),
+            loaded: ArcSwapOption::empty(),
+            plans: Cache::new(PLANS_MAX),
+        }
     }
 
     /// Of a snapshot of the cluster's view. Where the snapshot does not tell the user's search_path,
     /// [`Router::load_path`] has to.
     pub fn of_snapshot(snapshot: &Snapshot, user: &str) -> Self {
-        let router = Router::new(Arc::clone(&snapshot.rules), user);
+        let usable = snapshot.usable_shards();
+        let router = Router { usable, ..Router::new(Arc::clone(&snapshot.rules), user) };
         if let Some(path) = snapshot.schema.catalog().database().search_path_of(user) {
             router.set_path(snapshot, path);
         }
@@ -202,17 +212,33 @@ impl Router {
 
     /// Whether the catalog, read on a client's own connection, is as of this schema epoch, and not too old.
     pub fn is_current(&self, epoch: u64) -> bool {
-        self.loaded.load().as_ref().is_some_and(|loaded| match loaded.source {
-            Source::Own { epoch: of, read_at } => of == epoch && read_at.elapsed() < CATALOG_AGE_MAX,
-            Source::View => false,
-        })
+        self.version_if_current(epoch, Instant::now()).is_some()
     }
 
-    /// Whether it is of the view's present snapshot, and that may be planned by.
+    /// The version of rules and catalog, if [`Self::is_current`] at this moment.
+    pub fn version_if_current(&self, epoch: u64, now: Instant) -> Option<u64> {
+        let loaded = self.loaded.load();
+        let loaded = loaded.as_ref()?;
+        let is_current = match loaded.source {
+            Source::Own { epoch: of, read_at } => {
+                of == epoch && now.saturating_duration_since(read_at) < CATALOG_AGE_MAX
+            }
+            Source::View => false,
+        };
+        is_current.then_some(loaded.version)
+    }
+
+    /// The version, if it is the view's present one, and may be planned by at this moment.
     #[inline]
-    pub fn is_current_in(&self, view: &View) -> bool {
+    pub fn version_in(&self, view: &View, now: Instant) -> Option<u64> {
         let version = self.version();
-        version != 0 && version == view.version() && view.is_valid(Instant::now())
+        (version != 0 && version == view.version() && view.is_valid(now)).then_some(version)
+    }
+
+    /// Whether a shard is known to be the one that the configuration says.
+    #[inline]
+    pub fn may_use(&self, shard: ShardId) -> bool {
+        self.usable.get(shard.index()).is_none_or(|usable| *usable)
     }
 
     /// Changes with any setting that a role or database brings along.

@@ -11,10 +11,10 @@ use crate::net::stream::Stream;
 use crate::pool::{CheckoutError, Lease};
 use crate::protocol::frame::{self, HEADER_LEN};
 use crate::protocol::{TransactionStatus, frontend, read, write};
+use crate::session::describe::HiddenState;
 use crate::session::expected::{Expected, Kind};
 use crate::session::server_state::Copy;
 use crate::session::{Session, Tools, query_text};
-use crate::sql::Kind as SqlKind;
 use crate::sql::redacted::redacted;
 use crate::sql::scan::scan;
 use crate::sqlstate;
@@ -31,10 +31,10 @@ use std::time::Instant;
 const SMALL_MESSAGE_MAX: usize = 10_000;
 
 /// While more bytes than this wait to be sent to the server, it is given no more messages.
-const UNSENT_MAX: usize = 1024 * 1024;
+pub(super) const UNSENT_MAX: usize = 1024 * 1024;
 
 /// While the server owes more replies than this, it is given no more messages.
-const OWED_MAX: usize = 16 * 1024;
+pub(super) const OWED_MAX: usize = 16 * 1024;
 
 /// How often a connection is asked for, where the pool was replaced or the connection does not suit.
 const ATTACH_ATTEMPTS: usize = 1000;
@@ -69,6 +69,8 @@ pub(super) struct Client {
     pub(super) session: Session,
     pub(super) service: Arc<Service>,
     pub(super) database: Arc<Database>,
+    /// Code in the database that leaves marks on sessions, as last looked at.
+    pub(super) hidden: Arc<HiddenState>,
     pub(super) handle: Arc<ClientHandle>,
     pub(super) lease: Option<Lease>,
     pub(super) sent_bytes: usize,
@@ -196,19 +198,20 @@ impl Client {
             return;
         }
         let may_release = self.session.may_release(&connection.state);
-        self.note_end_of_work(may_release);
+        let now = Instant::now();
+        self.note_end_of_work(may_release, now);
         if self.session.take_defaults_changed() {
             self.database.defaults_changed();
         }
         self.handle.set_pins(self.session.pins());
         let block_ended = self.routed_settled();
         if may_release && block_ended {
-            self.release();
+            self.release(now);
         }
     }
 
     /// Counts, and logs what was slow.
-    pub(super) fn note_end_of_work(&mut self, transaction_ended: bool) {
+    pub(super) fn note_end_of_work(&mut self, transaction_ended: bool, now: Instant) {
         let stats = &self.database.stats;
         if transaction_ended {
             stats.transactions.fetch_add(1, Ordering::Relaxed);
@@ -219,7 +222,7 @@ impl Client {
         stats.sent_bytes.fetch_add(u64::try_from(sent).unwrap_or(u64::MAX), Ordering::Relaxed);
         stats.received_bytes.fetch_add(u64::try_from(received).unwrap_or(u64::MAX), Ordering::Relaxed);
         let Some(began) = self.began.take() else { return };
-        let took = began.elapsed();
+        let took = now.saturating_duration_since(began);
         stats.query_us.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         if self.limits().slow_statement.is_some_and(|limit| took >= limit) {
             self.log_slow(took);
@@ -241,12 +244,14 @@ impl Client {
     }
 
     /// Gives the server connection back to the pool.
-    pub(super) fn release(&mut self) {
+    pub(super) fn release(&mut self, now: Instant) {
         let Some(mut lease) = self.lease.take() else { return };
         if let Some(connection) = lease.connection() {
             self.session.leave(&mut connection.state);
         }
-        if self.handle.detached() {
+        if !self.handle.detached() {
+            lease.give_back(now);
+        } else {
             // A cancel request may still reach the connection: it waits for that before it serves others.
             let handle = Arc::clone(&self.handle);
             tokio::spawn(async move {
@@ -335,7 +340,8 @@ impl Client {
                         self.consumed = frame.end;
                         continue;
                     }
-                    self.forward(frame.clone())?;
+                    self.consumed = self.forward(frame.start..self.input.len())?;
+                    continue;
                 }
             }
             self.consumed = frame.end;
@@ -460,6 +466,10 @@ impl Client {
         let rest = input.get(*consumed..).unwrap_or_default();
         let Ok(Some(header)) = frame::header(rest) else { return false };
         let bytes = rest.get(..header.frame_len).unwrap_or_default();
+        if bytes.get(HEADER_LEN) == Some(&0) {
+            // Without a name.
+            return false;
+        }
         let hidden = database.hidden();
         with_scratch(|scratch| {
             let mut tools = Tools {
@@ -470,39 +480,6 @@ impl Client {
             };
             session.parse_without_server(bytes, &mut tools)
         })
-    }
-
-    /// Hands a message to the session, for the server.
-    pub(super) fn forward(&mut self, frame: Range<usize>) -> Result<(), SqlError> {
-        let Client { input, session, service, database, lease, out, .. } = self;
-        let Some(connection) = lease.as_mut().and_then(|lease| lease.connection()) else { return Ok(()) };
-        let bytes = input.get(frame).unwrap_or_default();
-        let hidden = database.hidden();
-        let mut to_server = std::mem::take(&mut connection.out);
-        let result = with_scratch(|scratch| {
-            let mut tools = Tools {
-                shared: &service.shared,
-                scanned: &mut scratch.scanned,
-                hidden: &hidden,
-                prepared_statements_max: database.prepared_statements_max,
-            };
-            let result = session.frontend(bytes, &mut connection.state, &mut tools, &mut to_server);
-            if matches!(bytes.first(), Some(&(frontend::QUERY | frontend::PARSE)))
-                && scratch
-                    .scanned
-                    .iter()
-                    .any(|one| matches!(one.kind, SqlKind::Create | SqlKind::Alter | SqlKind::Drop))
-            {
-                service.directory.leave_databases(bytes);
-            }
-            result
-        });
-        connection.out = to_server;
-        if connection.state.owes_synthetic() {
-            Session::synthetic(&mut connection.state, out);
-        }
-        self.began.get_or_insert_with(Instant::now);
-        result
     }
 
     /// Makes sure that a server connection in the session's state is held. `false`: the client was told
@@ -560,12 +537,32 @@ impl Client {
         }
     }
 
+    /// Takes an idle connection from the pool, if that is all there is to do.
+    pub(super) fn attach_at_once(&mut self, shard: ShardId) -> bool {
+        let Some(pool) = self.database.pool(shard) else { return false };
+        let Some(mut lease) = pool.checkout_at_once() else { return false };
+        let Some(connection) = lease.connection() else { return false };
+        if !self.session.suits(&connection.state) || !self.database.knows_hidden(&self.service.shared) {
+            return false;
+        }
+        self.handle.attached(CancelTarget {
+            shard,
+            process_id: connection.process_id,
+            secret: connection.secret,
+        });
+        self.lease = Some(lease);
+        true
+    }
+
     /// Takes a connection from the pool.
     pub(super) async fn attach(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
+        if self.attach_at_once(shard) {
+            return Ok(Ok(()));
+        }
         for _ in 0..ATTACH_ATTEMPTS {
             if self.database.is_retired() {
                 match self.service.directory.resolve(&self.database.name, &self.database.user, None) {
-                    Ok(database) => self.database = database,
+                    Ok(database) => self.set_database(database),
                     Err(error) => return Err(End::Told(error)),
                 }
             }
@@ -912,7 +909,7 @@ fn error_from(body: &[u8]) -> SqlError {
 }
 
 /// The longest frame of a type that is taken.
-fn message_max(tag: u8, large: usize) -> Result<usize, SqlError> {
+pub(super) fn message_max(tag: u8, large: usize) -> Result<usize, SqlError> {
     match tag {
         frontend::QUERY
         | frontend::PARSE
@@ -976,7 +973,7 @@ impl Client {
         let parameters = Arc::clone(&connection.state.parameters);
         self.session.tell_parameters(&connection.state, &mut self.out);
         if self.session.pins().is_empty() {
-            self.release();
+            self.release(Instant::now());
         }
         Ok(parameters)
     }

@@ -155,6 +155,7 @@ async fn log_in(
         sent: 0,
         session,
         service: Arc::clone(service),
+        hidden: database.hidden(),
         database,
         handle,
         lease: None,

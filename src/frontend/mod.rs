@@ -2,6 +2,7 @@
 
 pub mod authenticate;
 mod client;
+mod forward;
 pub mod handshake;
 mod login;
 mod registry;

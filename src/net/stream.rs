@@ -6,7 +6,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -116,6 +116,21 @@ impl Stream {
             Stream::TlsClient(tls) => tls.get_ref().1.peer_certificates(),
         };
         certificates.unwrap_or_default()
+    }
+
+    /// Whether the peer has said or ended something; it is not to be read afterwards where it has. Costs no
+    /// system call where it has not.
+    pub fn has_input(&mut self) -> bool {
+        let mut byte = [0_u8; 1];
+        let read = match self {
+            Stream::Tcp(tcp) => tcp.try_read(&mut byte),
+            Stream::Unix(unix) => unix.try_read(&mut byte),
+            Stream::TlsServer(_) | Stream::TlsClient(_) => {
+                let mut cx = Context::from_waker(Waker::noop());
+                return Pin::new(self).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_ready();
+            }
+        };
+        !read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Reads what has arrived (at least one byte, [`READ_BYTES_MAX`] at most) to the end of `buffer`;

@@ -2,12 +2,13 @@
 //!
 //! Costs about a hash of the key and allocates nothing unless it fails.
 
+use super::limit::limits;
 use super::{Bound, KeyPurpose, KeyRoute, KeySource, ParamType, Planned, Route};
 use crate::datum::int8::{self, Int8Text};
 use crate::datum::key::KeyValue;
 use crate::datum::oid;
 use crate::error::SqlError;
-use crate::ids::ShardId;
+use crate::ids::{ShardId, ShardSet};
 use crate::rules::{Placement, Rules};
 use crate::sqlstate;
 
@@ -54,7 +55,8 @@ pub fn bind<'p, V: Values>(planned: &'p Planned, rules: &Rules, values: &V) -> R
         Route::Key(route) => key_shard(route, rules, values).map(Bound::Single),
         Route::Scatter(scatter) => {
             time_independent(values)?;
-            Ok(Bound::Scatter(scatter))
+            let shards = ShardSet::all(rules.shard_count());
+            Ok(Bound::Scatter { scatter, shards, limits: limits(&scatter.merge, values)? })
         }
         Route::Explain(explain) => Ok(Bound::Explain(explain)),
         Route::Refused(error) => Err(SqlError::clone(error)),
@@ -154,7 +156,8 @@ fn param_key(
     typing: ParamType,
     is_cast: bool,
 ) -> Result<Key, SqlError> {
-    let Some(param) = param else { return Err(missing_value()) };
+    // The server says that there are too few.
+    let Some(param) = param else { return Ok(Key::Invalid) };
     let is_text_type = matches!(param.type_oid, oid::TEXT | oid::VARCHAR);
     let is_read = match param.type_oid {
         0 | oid::UNKNOWN => typing == ParamType::FromKey,
@@ -245,6 +248,6 @@ fn no_place() -> SqlError {
 }
 
 #[cold]
-fn missing_value() -> SqlError {
+pub(super) fn missing_value() -> SqlError {
     SqlError::protocol("bind message supplies too few parameters")
 }

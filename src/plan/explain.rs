@@ -71,7 +71,7 @@ impl<'a> Parts<'a> {
             Route::Key(route) => parts.key = Some(key_words(route)),
             Route::Scatter(scatter) => {
                 parts.plan = "Scatter";
-                parts.shards = Some((0..scatter.shards).map(|shard| name(ShardId(shard))).collect());
+                parts.shards = Some(shard_names.to_vec());
                 parts.merge = Some(merge_words(&scatter.merge));
             }
             Route::Explain(_) => parts.plan = "Explain",
@@ -87,7 +87,10 @@ impl<'a> Parts<'a> {
                 parts.shards = None;
                 parts.error = Some(error);
             }
-            Some(Ok(Bound::Scatter(_) | Bound::Explain(_))) | None => {}
+            Some(Ok(Bound::Scatter { shards, .. })) => {
+                parts.shards = Some(shards.iter().map(name).collect());
+            }
+            Some(Ok(Bound::Explain(_))) | None => {}
         }
         parts
     }

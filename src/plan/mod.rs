@@ -12,6 +12,7 @@
 mod bind;
 mod builtin;
 pub mod explain;
+mod limit;
 mod mention;
 mod pins;
 mod planner;
@@ -28,8 +29,10 @@ pub use schema::Schema;
 
 use crate::catalog::SearchPath;
 use crate::error::SqlError;
-use crate::ids::ShardId;
+use crate::ids::{ShardId, ShardSet};
+use crate::merge::{Limits, MergePlan};
 use crate::rules::{GroupId, Rules};
+use crate::sql::splice::Edit;
 
 /// What a statement is planned against.
 #[derive(Clone, Copy, Debug)]
@@ -143,13 +146,13 @@ pub enum ParamType {
     Declared,
 }
 
-/// A statement that every shard answers.
+/// A statement that several shards answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scatter {
-    /// How many shards: all, from 0.
-    pub shards: u16,
+    /// What is changed in the text that the shards get, in order and without overlap; most often nothing.
+    pub edits: Vec<Edit>,
     /// How the answers are put together.
-    pub merge: crate::merge::MergePlan,
+    pub merge: MergePlan,
 }
 
 /// `EXPLAIN (howdah) ...`.
@@ -162,12 +165,19 @@ pub struct Explain {
 }
 
 /// A plan with the values of one execution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bound<'p> {
     /// Send the statement's bytes to this shard.
     Single(ShardId),
-    /// Send them to all shards and merge.
-    Scatter(&'p Scatter),
+    /// Send them, with the plan's edits, to these shards and merge.
+    Scatter {
+        /// The plan.
+        scatter: &'p Scatter,
+        /// The shards; at least one.
+        shards: ShardSet,
+        /// The numbers of LIMIT and OFFSET.
+        limits: Limits,
+    },
     /// Answer from the plan inside: see [`explain::rows`].
     Explain(&'p Explain),
 }

@@ -39,7 +39,7 @@ pub(super) fn route(subject: &Subject<'_>, analysis: &Analysis, items: &[Sharded
         return Err("a text with the word now, today, tomorrow or yesterday may be a time".to_owned());
     }
     let merge = MergePlan::new(outputs(subject, level)?);
-    Ok(Route::Scatter(Scatter { shards: subject.schema().rules().shard_count(), merge }))
+    Ok(Route::Scatter(Scatter { edits: Vec::new(), merge }))
 }
 
 /// No system column, and no whole row (its type's OID differs from shard to shard).

@@ -80,6 +80,14 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes a permit if one is free.
+    pub(super) fn enter_at_once(&self) -> bool {
+        let mut state = self.lock();
+        let is_free = !state.paused && state.in_use < state.size;
+        state.in_use += u32::from(is_free);
+        is_free
+    }
+
     /// Asks for a permit.
     pub(super) fn enter(&self, lane: usize, queue_limit: u32) -> Entry {
         let mut state = self.lock();

@@ -5,6 +5,7 @@
 //! from client to server and back wakes no other thread; sizes and queues are the whole pool's.
 
 mod gate;
+mod lane;
 mod manager;
 mod server_pool;
 

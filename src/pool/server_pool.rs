@@ -1,17 +1,15 @@
 //! One pool: check-out, return, upkeep.
 
 use super::gate::{Entry, Gate, GateSnapshot};
+use super::lane::{Lane, Lent};
 use super::manager::{ConnectFailed, LaneManager, Manager, Slot};
 use crate::backend::ServerConnection;
 use crate::backend::connect::{Login, Target};
 use crate::session::Shared;
-use bb8::{PooledConnection, QueueStrategy};
+use bb8::QueueStrategy;
 use std::cell::Cell;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 thread_local! {
@@ -59,8 +57,6 @@ pub enum CheckoutError {
     #[error("the pool was replaced")]
     Retired,
 }
-
-type Lane = bb8::Pool<LaneManager>;
 
 /// A pool of connections to one node, for one user and database.
 #[derive(Debug)]
@@ -115,7 +111,7 @@ impl ServerPool {
 
     /// Idle connections now.
     pub fn idle(&self) -> u32 {
-        self.built_lanes().map(|lane| lane.state().idle_connections).sum()
+        self.built_lanes().map(Lane::idle).sum()
     }
 
     /// Lets nobody in, or again; while it is paused no idle connections are opened either.
@@ -153,7 +149,7 @@ impl ServerPool {
         Some(slot.get_or_init(|| {
             // One lane keeps the minimum for all.
             self.keeps_minimum.get_or_init(|| index);
-            bb8::Pool::builder()
+            let pool = bb8::Pool::builder()
                 .max_size(self.options.size.max(1))
                 // bb8 would open more whenever one is taken: see `fill`.
                 .min_idle(None)
@@ -164,7 +160,8 @@ impl ServerPool {
                 .test_on_check_out(false)
                 .reaper_rate(Duration::from_secs(1))
                 .queue_strategy(QueueStrategy::Lifo)
-                .build_unchecked(LaneManager(Arc::clone(&self.manager)))
+                .build_unchecked(LaneManager(Arc::clone(&self.manager)));
+            Lane::new(pool)
         }))
     }
 
@@ -191,7 +188,7 @@ impl ServerPool {
                 // A failure is noted by the manager; the next upkeep tries again.
                 let Ok(connection) = pool.manager.open_connection().await else { break };
                 let added = pool.lane(LANE.get()).map(|lane| lane.add(Some(connection)));
-                if !matches!(added, Some(Ok(()))) {
+                if added != Some(true) {
                     break;
                 }
             }
@@ -204,6 +201,17 @@ impl ServerPool {
             && self.manager.open() < self.manager.size()
             && !self.manager.is_paused()
             && !self.is_retired()
+    }
+
+    /// Takes an idle connection of the thread's own; `None` where that takes waiting, or more.
+    pub fn checkout_at_once(self: &Arc<Self>) -> Option<Lease> {
+        if self.is_retired() || !self.gate.enter_at_once() {
+            return None;
+        }
+        let lane = LANE.get();
+        let permit = Permit { pool: Arc::clone(self), lane };
+        let lent = self.take_idle(lane)?;
+        Some(Lease { lent: Some(lent), lane, permit })
     }
 
     /// Takes a connection, waiting in line for it.
@@ -220,14 +228,14 @@ impl ServerPool {
         }
         let deadline = Instant::now() + self.options.queue_timeout;
         loop {
-            if let Some(slot) = self.take_idle(lane) {
-                return Ok(Lease { slot: Some(slot), permit });
+            if let Some(lent) = self.take_idle(lane) {
+                return Ok(Lease { lent: Some(lent), lane, permit });
             }
             if self.manager.open() < self.manager.size() {
                 match self.manager.open_connection().await {
                     Ok(connection) => {
                         let Some(own) = self.lane(lane) else { return Err(CheckoutError::Retired) };
-                        if own.add(Some(connection)).is_err() {
+                        if !own.add(Some(connection)) {
                             tracing::debug!("a lane had no room for a new connection");
                         }
                         continue;
@@ -236,8 +244,8 @@ impl ServerPool {
                     Err(error) => return Err(error.into()),
                 }
             }
-            if let Some(slot) = self.take_from_others(lane) {
-                return Ok(Lease { slot: Some(slot), permit });
+            if let Some((lent, lane)) = self.take_from_others(lane) {
+                return Ok(Lease { lent: Some(lent), lane, permit });
             }
             // All places are taken by connections being closed: one is free in a moment.
             if Instant::now() > deadline {
@@ -270,37 +278,38 @@ impl ServerPool {
     }
 
     /// An idle connection of the thread's own lane that is still alive.
-    fn take_idle(&self, lane: usize) -> Option<PooledConnection<'static, LaneManager>> {
+    fn take_idle(&self, lane: usize) -> Option<Lent> {
         let lane = self.lane(lane)?;
         loop {
-            let mut slot = pop(lane)?;
-            let Some(connection) = slot.as_deref_mut() else { continue };
+            let mut lent = lane.take()?;
+            let Some(connection) = lent.connection() else { continue };
             if self.manager.is_current(connection) && !connection.is_stale() {
-                return Some(slot);
+                return Some(lent);
             }
             connection.break_it();
         }
     }
 
-    /// An idle connection of another thread; moved to this thread's lane when its socket can move.
-    fn take_from_others(&self, own: usize) -> Option<PooledConnection<'static, LaneManager>> {
+    /// An idle connection of another thread, and the lane that it belongs to: it is moved to this thread's
+    /// where its socket can move.
+    fn take_from_others(&self, own: usize) -> Option<(Lent, usize)> {
         for (index, lane) in self.lanes.iter().enumerate() {
             let Some(lane) = lane.get().filter(|_| index != own) else { continue };
-            while let Some(mut slot) = pop(lane) {
-                let Some(connection) = slot.as_deref_mut() else { continue };
+            while let Some(mut lent) = lane.take() {
+                let Some(connection) = lent.connection() else { continue };
                 if !self.manager.is_current(connection) || connection.is_stale() {
                     connection.break_it();
                     continue;
                 }
                 match connection.move_here() {
                     Ok(true) => {
-                        let moved: Slot = slot.take();
-                        drop(slot);
-                        if self.lane(own)?.add(moved).is_ok() {
-                            return self.take_idle(own);
+                        let moved: Slot = lent.take();
+                        drop(lent);
+                        if self.lane(own)?.add(moved) {
+                            return self.take_idle(own).map(|lent| (lent, own));
                         }
                     }
-                    Ok(false) => return Some(slot),
+                    Ok(false) => return Some((lent, index)),
                     Err(_) => connection.break_it(),
                 }
             }
@@ -319,33 +328,22 @@ impl ServerPool {
         let Some(lane) = self.lanes.get(index).and_then(OnceLock::get) else { return };
         let keep = if self.keeps_minimum.get() == Some(&index) { self.options.min_idle } else { 0 };
         let mut kept = Vec::new();
-        while let Some(mut slot) = pop(lane) {
-            let Some(connection) = slot.as_deref_mut() else { continue };
+        while let Some(mut lent) = lane.take() {
+            let Some(connection) = lent.connection() else { continue };
             let position = u32::try_from(kept.len()).unwrap_or(u32::MAX);
             let idle_too_long = position >= keep
                 && self.options.idle_timeout.is_some_and(|limit| connection.idle_since.elapsed() >= limit);
             if connection.is_stale() || idle_too_long || !self.manager.is_current(connection) {
                 connection.break_it();
             } else {
-                kept.push(slot);
+                kept.push(lent);
             }
         }
-        // The most recently used one was first, and is to be first again.
-        while let Some(slot) = kept.pop() {
-            drop(slot);
+        // All go back to bb8, which looks at their age; the most recently used one was first, and is to be
+        // first again.
+        while let Some(lent) = kept.pop() {
+            drop(lent);
         }
-    }
-}
-
-/// An idle connection of a lane, if it has one; never waits.
-fn pop(lane: &Lane) -> Option<PooledConnection<'static, LaneManager>> {
-    if lane.state().idle_connections == 0 {
-        return None;
-    }
-    let get = pin!(lane.get_owned());
-    match get.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(slot)) => Some(slot),
-        _ => None,
     }
 }
 
@@ -386,8 +384,10 @@ impl Drop for Permit {
 /// may not serve another client.
 #[derive(Debug)]
 pub struct Lease {
-    slot: Option<PooledConnection<'static, LaneManager>>,
-    // After `slot`: the connection is back before the next in line is let in.
+    lent: Option<Lent>,
+    /// The lane that the connection belongs to.
+    lane: usize,
+    // After `lent`: the connection is back before the next in line is let in.
     permit: Permit,
 }
 
@@ -399,7 +399,7 @@ impl Lease {
 
     /// The connection.
     pub fn connection(&mut self) -> Option<&mut ServerConnection> {
-        self.slot.as_mut()?.as_deref_mut()
+        self.lent.as_mut()?.connection()
     }
 
     /// Closes the connection rather than giving it back.
@@ -408,13 +408,35 @@ impl Lease {
             connection.break_it();
         }
     }
+
+    /// Gives the connection back; `now` is what a clock would say.
+    pub fn give_back(mut self, now: Instant) {
+        self.end(now);
+    }
+
+    fn end(&mut self, now: Instant) {
+        let Some(mut lent) = self.lent.take() else { return };
+        let Some(connection) = lent.connection() else { return };
+        connection.idle_since = now;
+        let pool = &self.permit.pool;
+        let is_old = pool
+            .options
+            .max_lifetime
+            .is_some_and(|limit| now.saturating_duration_since(connection.connected_at) >= limit);
+        if !is_old
+            && connection.is_reusable()
+            && pool.manager.is_current(connection)
+            && let Some(lane) = pool.lanes.get(self.lane).and_then(OnceLock::get)
+        {
+            lane.give(lent);
+        }
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection() {
-            connection.idle_since = Instant::now();
+        if self.lent.is_some() {
+            self.end(Instant::now());
         }
-        self.slot = None;
     }
 }

@@ -20,6 +20,14 @@ pub use validate::read;
 
 use crate::ids::ShardId;
 
+/// The JSON schema of a file of rules, indented, with a line end.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(RawRules);
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
 /// The validated rules of one cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {

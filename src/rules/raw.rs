@@ -28,7 +28,7 @@ pub struct RawRules {
 
 /// A colocation group.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct RawGroup {
     /// How the tables below name it.
     #[schemars(required)]
@@ -56,7 +56,7 @@ pub struct RawGroup {
 
 /// A range of keys. A bound is a value of the first key column, or a list of values of the first columns.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct RawRange {
     /// The first key in it; from the least key on if left out.
     pub from: Option<At<OneOrMore<RawValue>>>,
@@ -69,7 +69,7 @@ pub struct RawRange {
 
 /// Values of one shard.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct RawList {
     /// Values of the first key column.
     #[schemars(required)]
@@ -81,7 +81,7 @@ pub struct RawList {
 
 /// A sharded table.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct RawSharded {
     /// `schema.table`, or a table of `public`; quoted as in SQL where needed.
     #[schemars(required)]
@@ -96,7 +96,7 @@ pub struct RawSharded {
 
 /// A reference table.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct RawReference {
     /// `schema.table`, or a table of `public`; quoted as in SQL where needed.
     #[schemars(required)]
@@ -105,7 +105,7 @@ pub struct RawReference {
 
 /// A single table.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct RawSingle {
     /// `schema.table`, or a table of `public`; quoted as in SQL where needed.
     #[schemars(required)]
@@ -116,7 +116,7 @@ pub struct RawSingle {
 
 /// A schema on one shard.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct RawSchema {
     /// The schema, quoted as in SQL where needed; or a list of them.
     #[schemars(required)]
@@ -128,7 +128,7 @@ pub struct RawSchema {
 
 /// A user function or procedure, all of this name.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct RawFunction {
     /// `schema.function`, or a function of `public`; quoted as in SQL where needed.
     #[schemars(required)]
@@ -145,7 +145,7 @@ pub struct RawFunction {
 
 /// A trigger.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct RawTrigger {
     /// The table it is on: `schema.table`, or a table of `public`.
     #[schemars(required)]

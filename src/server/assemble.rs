@@ -31,7 +31,8 @@ pub(super) fn check(config: &Config) -> Vec<Diagnostic> {
     config.clusters.values().filter_map(|cluster| rules(cluster).err()).flatten().collect()
 }
 
-pub(super) fn rules(cluster: &Cluster) -> Result<Arc<Rules>, Vec<Diagnostic>> {
+/// The sharding rules of a cluster, read anew.
+pub(crate) fn rules(cluster: &Cluster) -> Result<Arc<Rules>, Vec<Diagnostic>> {
     let shards: Vec<String> = cluster.shards.iter().map(|shard| shard.name.clone()).collect();
     match &cluster.rules {
         None => Ok(Arc::new(Rules::unsharded(shards, cluster.home_shard))),
@@ -60,20 +61,19 @@ pub(crate) fn read_rules(
     }
     let mut diagnostics = Diagnostics::new();
     let rules = crate::rules::read(&sources, shards, home, &mut diagnostics);
-    let rules = rules.ok_or_else(|| diagnostics.into_sorted())?;
-    planned(&rules, folder)?;
-    Ok(rules)
+    rules.ok_or_else(|| diagnostics.into_sorted())
 }
 
 /// Refuses kinds of rules that statements cannot be planned by yet: passing them over would give wrong answers.
-fn planned(rules: &Rules, folder: &std::path::Path) -> Result<(), Vec<Diagnostic>> {
+fn planned(rules: &Rules) -> Result<(), String> {
     let is_away = |rule: &crate::rules::SchemaRule| rule.shard != rules.home();
-    let found = match (rules.references(), rules.schemas().iter().find(|rule| is_away(rule))) {
-        ([table, ..], _) => format!("reference table `{}.{}`: not planned yet", table.schema, table.table),
-        ([], Some(rule)) => format!("schema `{}` on another shard: not planned yet", rule.schema),
-        ([], None) => return Ok(()),
-    };
-    Err(vec![Diagnostic::of_file(folder.display().to_string(), found)])
+    match (rules.references(), rules.schemas().iter().find(|rule| is_away(rule))) {
+        ([table, ..], _) => {
+            Err(format!("reference table `{}.{}`: not planned yet", table.schema, table.table))
+        }
+        ([], Some(rule)) => Err(format!("schema `{}` on another shard: not planned yet", rule.schema)),
+        ([], None) => Ok(()),
+    }
 }
 
 /// Gives the directory its clusters and users.
@@ -86,6 +86,7 @@ pub(super) fn configure(
     for cluster in config.clusters.values() {
         let rules = rules(cluster)
             .map_err(|found| found.iter().map(Diagnostic::one_line).collect::<Vec<_>>().join("\n"))?;
+        planned(&rules)?;
         let view = stores.view(config, cluster, &rules, surroundings)?;
         clusters.push(cluster_settings(config, cluster, rules, view)?);
     }

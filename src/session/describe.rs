@@ -19,6 +19,8 @@ pub struct HiddenState {
     pub functions: Vec<Box<str>>,
     /// Whether a trigger calls one of them: then any write may.
     pub in_triggers: bool,
+    /// The schema epoch as of which it was read, plus one; 0 is never.
+    pub epoch: u64,
 }
 
 /// What one statement does to the session.

@@ -6,7 +6,7 @@ use super::outcome::Outcome;
 use super::server_state::ServerState;
 use super::settings::Change;
 use super::simple::blocks_refused;
-use super::statements::{MISSING, Origin, Statement, Undo};
+use super::statements::{Context, MISSING, Origin, Repeated, Statement, Undo, Unnamed};
 use super::{Pooling, Session, Tools};
 use crate::protocol::frame::HEADER_LEN;
 use crate::protocol::read::Reader;
@@ -15,6 +15,9 @@ use crate::sql::scan::scan;
 use crate::sql::{Effects, Kind as SqlKind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+
+/// A longer text is not kept to be known again.
+const REPEATED_LEN_MAX: usize = 4096;
 
 /// Name of statements and portals that Howdah makes for a moment.
 const TEMPORARY: &[u8] = b"__howdah_tmp";
@@ -39,18 +42,19 @@ impl Session {
         };
         let tail = reader.rest();
         let scs = server.parameters.standard_conforming_strings();
-        scan(sql, scs, tools.scanned);
         if name.is_empty() {
-            let statement = make(tools.shared.statements.next_id(), sql, tail, scs, tools);
-            let id = statement.id;
-            self.materialise_referred(&statement, server, to_server);
-            let before = self.unnamed.replace(Arc::new(statement));
-            let undo = Undo::Unnamed { before, server: server.unnamed };
-            server.unnamed = id;
+            let unnamed = self.parsed_unnamed(sql, tail, scs, tools);
+            if !unnamed.statement.refers_to.is_empty() {
+                self.materialise_referred(&unnamed.statement, server, to_server);
+            }
+            let there = std::mem::replace(&mut server.unnamed, unnamed.parse);
+            let before = self.unnamed.replace(unnamed);
+            let undo = Undo::Unnamed { before, server: there };
             push(server, Kind::Parse, Some(undo), None);
             to_server.extend_from_slice(frame);
             return;
         }
+        scan(sql, scs, tools.scanned);
         if let Some(known) = self.statement(name).cloned() {
             self.parse_duplicate(name, &known, sql, tail, server, to_server);
             return;
@@ -59,17 +63,29 @@ impl Session {
         self.parse_named(name, statement, server, tools, to_server);
     }
 
+    /// What a Parse without a name makes; `tools.scanned` holds what the lexer found, or nothing where it
+    /// did not have to look.
+    fn parsed_unnamed(&mut self, sql: &[u8], tail: &[u8], scs: bool, tools: &mut Tools<'_>) -> Unnamed {
+        let parse = tools.shared.statements.next_id();
+        let settings = self.tracker.current();
+        let context = Context::new(scs, tools);
+        let known = self.repeated.as_ref().and_then(|one| one.again(sql, tail, settings, context));
+        if let Some(statement) = known {
+            tools.scanned.clear();
+            return Unnamed { parse, statement: Arc::clone(statement) };
+        }
+        scan(sql, scs, tools.scanned);
+        let statement = Arc::new(make(parse, sql, tail, scs, tools));
+        let may_repeat = sql.len() <= REPEATED_LEN_MAX && statement.is_plain() && !is_own(tools);
+        self.repeated = may_repeat.then(|| Repeated::new(&statement, settings, context));
+        Unnamed { parse, statement }
+    }
+
     /// The statement of these contents that this client shares with others; `tools.scanned` holds what
     /// the lexer found.
     fn shared_statement(&self, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> Arc<Statement> {
         let statements = &tools.shared.statements;
-        // 'now' and its like are constants as of the Parse: nobody else's Parse will do.
-        // What EXECUTE and FETCH return is settled at Parse, by the client's own statement or cursor.
-        let is_own = tools.scanned.iter().any(|one| {
-            one.effects.intersects(Effects(Effects::DATETIME_WORD.0 | Effects::EXECUTES_PREPARED.0))
-                || matches!(one.kind, SqlKind::Execute | SqlKind::Fetch)
-        });
-        if is_own {
+        if is_own(tools) {
             return Arc::new(make(statements.next_id(), sql, tail, scs, tools));
         }
         let settings = self.tracker.current();
@@ -102,11 +118,11 @@ impl Session {
         let mut reader = Reader::new(body(frame));
         let (Ok(name), Ok(sql)) = (reader.cstr(), reader.cstr()) else { return };
         let scs = self.parameters.standard_conforming_strings();
-        scan(sql, scs, tools.scanned);
         let tail = reader.rest();
         if name.is_empty() {
-            self.unnamed = Some(Arc::new(make(tools.shared.statements.next_id(), sql, tail, scs, tools)));
+            self.unnamed = Some(self.parsed_unnamed(sql, tail, scs, tools));
         } else {
+            scan(sql, scs, tools.scanned);
             let statement = self.shared_statement(sql, tail, scs, tools);
             self.names().statements.insert(name.into(), statement);
         }
@@ -119,7 +135,11 @@ impl Session {
 
     /// What a prepared statement of the client's was made of; the unnamed one's name is empty.
     pub fn prepared(&self, name: &[u8]) -> Option<&Statement> {
-        if name.is_empty() { self.unnamed.as_deref() } else { self.statement(name).map(AsRef::as_ref) }
+        let statement = match name {
+            b"" => self.unnamed.as_ref().map(|unnamed| &unnamed.statement),
+            _ => self.statement(name),
+        };
+        statement.map(AsRef::as_ref)
     }
 
     /// Forgets a prepared statement that the client closed; the servers may keep theirs.
@@ -192,7 +212,11 @@ impl Session {
         let rest = reader.rest();
         if name.is_empty() {
             self.ensure_unnamed(server, to_server);
-            if let Some(statement) = self.unnamed.clone() {
+            let has_portals = self.names.as_ref().is_some_and(|names| !names.portals.is_empty());
+            if let Some(Unnamed { statement, .. }) =
+                self.unnamed.as_ref().filter(|one| has_portals || !one.statement.is_ordinary())
+            {
+                let statement = Arc::clone(statement);
                 self.materialise_referred(&statement, server, to_server);
                 self.bound(portal, &statement, server);
             }
@@ -232,7 +256,7 @@ impl Session {
         }
         if name.is_empty() {
             self.ensure_unnamed(server, to_server);
-            if let Some(statement) = self.unnamed.clone() {
+            if let Some(Unnamed { statement, .. }) = self.unnamed.clone() {
                 self.materialise_referred(&statement, server, to_server);
             }
             forward(Kind::DescribeStatement, frame, server, to_server);
@@ -364,16 +388,17 @@ impl Session {
 
     /// Makes the server's unnamed statement the client's.
     fn ensure_unnamed(&mut self, server: &mut ServerState, to_server: &mut Vec<u8>) {
-        match self.unnamed.clone() {
-            Some(statement) if statement.id == server.unnamed => {}
-            Some(statement) => {
-                self.materialise_referred(&statement, server, to_server);
-                let undo = Undo::Unnamed { before: Some(Arc::clone(&statement)), server: server.unnamed };
-                server.unnamed = statement.id;
-                let mut entry = Expected::own(Kind::Parse);
-                entry.undo = Some(Box::new(undo));
-                server.expected.push_back(entry);
+        match &self.unnamed {
+            Some(unnamed) if unnamed.parse == server.unnamed => {}
+            Some(unnamed) => {
+                let unnamed = unnamed.clone();
+                let statement = &unnamed.statement;
+                self.materialise_referred(statement, server, to_server);
+                let there = std::mem::replace(&mut server.unnamed, unnamed.parse);
                 write::parse(to_server, b"", &statement.sql, &statement.tail);
+                let mut entry = Expected::own(Kind::Parse);
+                entry.undo = Some(Box::new(Undo::Unnamed { before: Some(unnamed), server: there }));
+                server.expected.push_back(entry);
             }
             None if server.unnamed != 0 => {
                 server.unnamed = 0;
@@ -479,6 +504,16 @@ impl Session {
             self.materialise(&name, server, to_server, alone);
         }
     }
+}
+
+/// Whether no other Parse of the same text will do.
+fn is_own(tools: &Tools<'_>) -> bool {
+    // 'now' and its like are constants as of the Parse.
+    // What EXECUTE and FETCH return is settled at Parse, by the client's own statement or cursor.
+    tools.scanned.iter().any(|one| {
+        one.effects.intersects(Effects(Effects::DATETIME_WORD.0 | Effects::EXECUTES_PREPARED.0))
+            || matches!(one.kind, SqlKind::Execute | SqlKind::Fetch)
+    })
 }
 
 /// Runs a utility statement by messages of its own names, which fit between any others.

@@ -30,8 +30,8 @@ use expected::{Expected, Kind, OnError};
 use params::Parameters;
 use server_state::{Copy, ServerState};
 use settings::{Settings, Tracker};
-use statements::{Statement, StatementCache};
-use std::collections::HashMap;
+use statements::{Repeated, Statement, StatementCache, Unnamed};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// When a server connection goes back to the pool.
@@ -88,7 +88,9 @@ pub struct Session {
     /// Those that end when the present transaction commits.
     pins_ending: Pins,
     names: Option<Box<Names>>,
-    unnamed: Option<Arc<Statement>>,
+    unnamed: Option<Unnamed>,
+    /// What the last Parse without a name made: the next one is most often the same.
+    repeated: Option<Repeated>,
     /// Without a server: an error was answered, and messages are ignored until Sync.
     skipping: bool,
     sequence_used: bool,
@@ -100,9 +102,9 @@ pub struct Session {
 /// What a client has names for; most clients have none.
 #[derive(Debug, Default)]
 struct Names {
-    statements: HashMap<Box<[u8]>, Arc<Statement>>,
+    statements: BTreeMap<Box<[u8]>, Arc<Statement>>,
     /// Portals of statements whose execution does something to the session.
-    portals: HashMap<Box<[u8]>, Arc<Statement>>,
+    portals: BTreeMap<Box<[u8]>, Arc<Statement>>,
 }
 
 impl Session {
@@ -131,6 +133,7 @@ impl Session {
             pins_ending: Pins::default(),
             names: None,
             unnamed: None,
+            repeated: None,
             skipping: false,
             sequence_used: false,
             schema_changed: false,

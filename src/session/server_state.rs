@@ -31,7 +31,7 @@ pub struct ServerState {
     pub prepared: PreparedSet,
     /// Statements under names of clients', with the statement's id.
     pub named: HashMap<Box<[u8]>, u64>,
-    /// Whose unnamed statement it holds: a statement's id, or 0.
+    /// Which unnamed statement it holds: the number of the Parse that made it, or 0.
     pub unnamed: u64,
     /// Replies owed.
     pub expected: VecDeque<Expected>,

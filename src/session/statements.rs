@@ -5,6 +5,7 @@
 //! the same settings and schema. A statement made by SQL `PREPARE` keeps the client's own name,
 //! since SQL may say it (`EXECUTE name`); two clients' statements of one name replace each other.
 
+use super::Tools;
 use super::outcome::Outcome;
 use super::pin::Pins;
 use super::settings::Settings;
@@ -79,6 +80,11 @@ impl Statement {
         }
     }
 
+    /// Whether it is plain, advances no sequence and ends no transaction.
+    pub(super) fn is_ordinary(&self) -> bool {
+        self.is_plain() && !self.traits.advances_sequence && !self.traits.commits
+    }
+
     /// Whether executing it does nothing but what its text says to the database (and perhaps advance
     /// a sequence).
     pub fn is_plain(&self) -> bool {
@@ -86,6 +92,62 @@ impl Statement {
             && self.pins.is_empty()
             && self.refers_to.is_empty()
             && Traits { advances_sequence: false, commits: false, ..self.traits } == Traits::default()
+    }
+}
+
+/// The statement without a name.
+#[derive(Clone, Debug)]
+pub struct Unnamed {
+    /// The number of the Parse that made it: a server has it only if that Parse was sent there.
+    pub parse: u64,
+    /// What it is.
+    pub statement: Arc<Statement>,
+}
+
+/// What the meaning of a Parse depends on, besides its contents and the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Context {
+    standard_conforming_strings: bool,
+    epoch: u64,
+    hidden_epoch: u64,
+}
+
+impl Context {
+    pub(super) fn new(standard_conforming_strings: bool, tools: &Tools<'_>) -> Self {
+        Context {
+            standard_conforming_strings,
+            epoch: tools.shared.statements.epoch(),
+            hidden_epoch: tools.hidden.epoch,
+        }
+    }
+}
+
+/// What the last Parse without a name made.
+#[derive(Debug)]
+pub(super) struct Repeated {
+    statement: Arc<Statement>,
+    settings: Arc<Settings>,
+    context: Context,
+}
+
+impl Repeated {
+    pub(super) fn new(statement: &Arc<Statement>, settings: &Arc<Settings>, context: Context) -> Self {
+        Repeated { statement: Arc::clone(statement), settings: Arc::clone(settings), context }
+    }
+
+    /// The statement, if a Parse of these contents would make it again.
+    pub(super) fn again(
+        &self,
+        sql: &[u8],
+        tail: &[u8],
+        settings: &Arc<Settings>,
+        context: Context,
+    ) -> Option<&Arc<Statement>> {
+        let is_same = *self.statement.sql == *sql
+            && *self.statement.tail == *tail
+            && Settings::same(&self.settings, settings)
+            && self.context == context;
+        is_same.then_some(&self.statement)
     }
 }
 
@@ -104,8 +166,8 @@ pub enum Undo {
     /// The unnamed statement, and whose it was on the server, before.
     Unnamed {
         /// What it was.
-        before: Option<Arc<Statement>>,
-        /// Its id on the server.
+        before: Option<Unnamed>,
+        /// Which one the server had.
         server: u64,
     },
     /// Only the server's knowledge: this statement is not prepared there after all.

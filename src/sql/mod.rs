@@ -9,6 +9,7 @@
 //! | `template` | literals lifted to parameters, the key of the plan cache |
 //! | `parse`, `analysis` | the tree, and what routing asks of it |
 //! | `relation_places` | where in a query a relation can be named |
+//! | `splice` | text put in at places that tokens name |
 //! | `redacted` | statements for logs, without literals |
 //! | `encoding` | which client encodings can be read as bytes |
 
@@ -28,6 +29,7 @@ pub mod redacted;
 pub mod relation_places;
 pub mod scan;
 pub mod settings;
+pub mod splice;
 pub mod template;
 pub mod transaction;
 

@@ -38,6 +38,11 @@ impl Snapshot {
         Snapshot { version, schema: Arc::new(schema), rules, shards, drift }
     }
 
+    /// By shard: whether it is known to be the one that the configuration says.
+    pub fn usable_shards(&self) -> Box<[bool]> {
+        self.shards.iter().map(|usable| *usable == Usable::Yes).collect()
+    }
+
     /// Whether a shard may be used.
     pub(super) fn usable(&self, shard: ShardId) -> &Usable {
         self.shards.get(shard.index()).unwrap_or(&Usable::Yes)

@@ -146,6 +146,11 @@ impl Database {
         Arc::clone(&self.hidden.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// [`Self::hidden`], if it was read again since it was `known`.
+    pub fn hidden_if_newer(&self, known: &HiddenState) -> Option<Arc<HiddenState>> {
+        (self.hidden_epoch.load(Ordering::Acquire) != known.epoch).then(|| self.hidden())
+    }
+
     /// Whether [`Self::hidden`] is as of the schema's present epoch.
     pub fn knows_hidden(&self, shared: &Shared) -> bool {
         self.hidden_epoch.load(Ordering::Relaxed) == shared.statements.epoch() + 1
@@ -168,7 +173,7 @@ impl Database {
             }
             other => other?,
         };
-        let mut hidden = HiddenState::default();
+        let mut hidden = HiddenState { epoch: epoch + 1, ..HiddenState::default() };
         for row in rows {
             let [Some(name), Some(source), Some(in_trigger), Some(language)] = row.as_slice() else {
                 continue;
@@ -181,7 +186,7 @@ impl Database {
             hidden.functions.push(name.to_ascii_lowercase().into());
         }
         *self.hidden.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(hidden);
-        self.hidden_epoch.store(epoch + 1, Ordering::Relaxed);
+        self.hidden_epoch.store(epoch + 1, Ordering::Release);
         Ok(())
     }
 }

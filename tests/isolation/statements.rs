@@ -224,3 +224,36 @@ fn a_statement_whose_columns_changed_is_an_error_on_another_connection_too() {
     assert!(reply.sqlstate().is_some() && !reply.shape().contains('D'), "{reply:?}");
     assert_eq!(a.ask(&run("same")).ok().value(), "1");
 }
+
+case! { the_unnamed_statement_parsed_again_means_what_it_says_now, |place| {
+    let (mut a, mut b) = (place.client(), place.client());
+    a.run("create schema if not exists one; create table if not exists one.t as select 1 as x");
+    a.run("create schema if not exists two; create table if not exists two.t as select 2 as x");
+    let run = [parse("", "select x from t", &[]), bind("", "", &[], &[], &[]), execute("", 0), sync()].concat();
+    let run_on = [bind("", "", &[], &[], &[]), execute("", 0), sync()].concat();
+    a.run("set search_path = one");
+    assert_eq!(a.ask(&run).ok().value(), "1");
+    assert_eq!(a.ask(&run).ok().value(), "1");
+    a.run("set search_path = two");
+    assert_eq!(b.ask(&[parse("", "select 'of b'", &[]), sync()].concat()).ok().status(), 'I');
+    assert_eq!(a.ask(&run).ok().value(), "2");
+    assert_eq!(b.ask(&run_on).ok().value(), "of b");
+    assert_eq!(a.ask(&run_on).ok().value(), "2");
+    // Of what failed nothing is left, and of what was skipped everything.
+    let failing = [parse("", "select 1/0 from nowhere", &[]), run.clone()].concat();
+    assert_eq!(a.ask(&failing).sqlstate().unwrap(), "42P01");
+    assert_eq!(a.ask(&run_on).sqlstate().unwrap(), "26000");
+    assert_eq!(a.ask(&run).ok().value(), "2");
+    let failing = [parse("bad", "select 1/0 from nowhere", &[]), run.clone()].concat();
+    assert_eq!(a.ask(&failing).sqlstate().unwrap(), "42P01");
+    assert_eq!(a.ask(&run_on).ok().value(), "2");
+}}
+
+case! { a_datetime_word_in_the_unnamed_statement_is_read_at_each_parse, |place| {
+    let mut a = place.client();
+    let run = [
+        parse("", "select 'now'::timestamptz", &[]), bind("", "", &[], &[], &[]), execute("", 0), sync(),
+    ].concat();
+    let first = a.ask(&run).ok().value();
+    assert_ne!(a.ask(&run).ok().value(), first);
+}}

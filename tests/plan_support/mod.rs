@@ -115,7 +115,7 @@ impl Fixture {
         let planned = self.plan(sql);
         Ok(match self.bind_planned(&planned, sql, params)? {
             Bound::Single(shard) => format!("single {shard}"),
-            Bound::Scatter(scatter) => format!("scatter {:?}", scatter.merge),
+            Bound::Scatter { scatter, .. } => format!("scatter {:?}", scatter.merge),
             Bound::Explain(_) => "explain".to_owned(),
         })
     }

@@ -65,19 +65,23 @@ class Instructions:
             self.output.close()
 
 
-def pgbench(port, clients, protocol, seconds, rows, connect_each=False):
-    """One run of point selects: transactions, tps, p50_us, p99_us, and an error where there was one."""
+def pgbench(port, clients, protocol, seconds, rows, connect_each=False, transactions=None):
+    """One run of point selects: transactions, tps, p50_us, p99_us, and an error where there was one.
+
+    It takes `seconds`, or else each client does so many `transactions`.
+    """
     with tempfile.TemporaryDirectory(prefix="howdah-bench-run") as folder:
         script = os.path.join(folder, "select.sql")
         with open(script, "w") as file:
             file.write(SELECT)
+        length = ["-t", str(transactions)] if transactions else ["-T", str(seconds)]
         command = [postgres_program("pgbench"), "-h", "127.0.0.1", "-p", str(port), "-U", "bench", "-n", "-c",
-                   str(clients), "-j", str(min(clients, 2)), "-T", str(seconds), "-M", protocol, "-f", script, "-D",
+                   str(clients), "-j", str(min(clients, 2)), *length, "-M", protocol, "-f", script, "-D",
                    f"rows={rows}", "--log", f"--log-prefix={folder}/log", "--sampling-rate=0.2"]
         command += ["-C"] if connect_each else []
         environment = dict(os.environ, PGSSLMODE="disable", PGGSSENCMODE="disable", PGCONNECT_TIMEOUT="10")
         try:
-            done = subprocess.run([*command, "bench"], capture_output=True, text=True, timeout=seconds + 60,
+            done = subprocess.run([*command, "bench"], capture_output=True, text=True, timeout=(seconds or 600) + 60,
                                   env=environment)
         except subprocess.TimeoutExpired:
             return {"error": "pgbench did not end"}

@@ -51,6 +51,8 @@ class Bench:
 
     def __init__(self, folder):
         self.folder, self.running, self.account = folder, [], account()
+        # What a system under test is started under, such as a profiler, by its name.
+        self.under = lambda name: []
         os.chmod(folder, 0o755)
 
     def make_folder(self, name, unprivileged=False):
@@ -179,12 +181,12 @@ log_disconnections = 0
 ignore_startup_parameters = extra_float_digits
 """)
     command = [path, os.path.join(folder, "pgbouncer.ini")]
-    return port, bench.start(name, command, port, folder, unprivileged=True, environment=environment)
+    return port, bench.start(name, bench.under(name) + command, port, folder, unprivileged=True, environment=environment)
 
 
 def start_relay(bench, program, server_port):
     folder, port = bench.make_folder("relay"), free_port()
-    return port, bench.start("relay", [program, str(port), str(server_port)], port, folder)
+    return port, bench.start("relay", [*bench.under("relay"), program, str(port), str(server_port)], port, folder)
 
 
 def start_howdah(bench, name, program, server_ports, pool, rules=None):
@@ -217,4 +219,5 @@ maintenance_user = "bench"
     text += f"\n[cluster.pool]\nsize = {pool}\n"
     with open(os.path.join(folder, "howdah.toml"), "w") as file:
         file.write(text)
-    return port, bench.start(name, [program, "serve", "--config", os.path.join(folder, "howdah.toml")], port, folder)
+    command = [*bench.under(name), program, "serve", "--config", os.path.join(folder, "howdah.toml")]
+    return port, bench.start(name, command, port, folder)

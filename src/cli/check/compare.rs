@@ -25,11 +25,11 @@ pub(super) fn judge(config: &Config, cluster: &Cluster, answers: &[Answer]) -> V
         match answer {
             Answer::Failed(error) => findings.push(Finding::error(subject, error.to_string())),
             Answer::Reachable => findings.push(Finding::ok(subject, "reachable")),
-            Answer::Facts(facts) if facts.version < VERSION_MIN => {
+            Answer::Facts(facts, _) if facts.version < VERSION_MIN => {
                 let found = format!("PostgreSQL {}; 15 or newer is needed", facts.version_text);
                 findings.push(Finding::error(subject, found));
             }
-            Answer::Facts(facts) => {
+            Answer::Facts(facts, _) => {
                 alone(&subject, facts, cluster, &mut findings);
                 asked.push(Asked { subject, facts });
             }
@@ -52,7 +52,7 @@ pub(super) fn judge(config: &Config, cluster: &Cluster, answers: &[Answer]) -> V
     findings
 }
 
-fn subject(cluster: &Cluster, shard: &Shard) -> String {
+pub(super) fn subject(cluster: &Cluster, shard: &Shard) -> String {
     format!("{}/{}", cluster.name, shard.name)
 }
 

@@ -3,10 +3,13 @@
 use super::Finding;
 use super::compare;
 use super::queries::{self, Facts};
+use super::tables::{self, Depth, OnShard, Questions, Tables};
 use crate::config::{Cluster, Config, Secret, ServerAddress, ServerTls, ServerTlsMode, Shard};
 use crate::net::stream::Stream;
 use crate::net::tls_client::{SslMode, TlsClient, TlsClientFiles};
 use crate::protocol::startup;
+use crate::rules::Rules;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +29,11 @@ const ANY_DATABASE_ASKED: &str = "postgres";
 ///
 /// # Errors
 /// When the operating system gives no event queue.
-pub(super) fn check(config: &Config) -> io::Result<Vec<Finding>> {
+pub(super) fn check(
+    config: &Config,
+    rules: &BTreeMap<String, Arc<Rules>>,
+    depth: Depth,
+) -> io::Result<Vec<Finding>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut findings = Vec::new();
     for cluster in config.clusters.values() {
@@ -38,8 +45,13 @@ pub(super) fn check(config: &Config) -> io::Result<Vec<Finding>> {
             };
             findings.push(Finding::warning(&cluster.name, found));
         }
-        let answers = runtime.block_on(ask_all(cluster, login));
+        let rules = rules.get(&cluster.name).filter(|rules| !rules.is_home_only());
+        let answers =
+            runtime.block_on(ask_all(cluster, login, rules.map(|rules| (Arc::clone(rules), depth))));
         findings.extend(compare::judge(config, cluster, &answers));
+        if let Some(rules) = rules {
+            tables_of(cluster, rules, &answers, &mut findings);
+        }
     }
     Ok(findings)
 }
@@ -47,8 +59,8 @@ pub(super) fn check(config: &Config) -> io::Result<Vec<Finding>> {
 /// What became of asking a shard.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// Its answers.
-    Facts(Box<Facts>),
+    /// Its answers; with those about tables where the cluster has rules.
+    Facts(Box<Facts>, Option<Box<Result<Tables, AskError>>>),
     /// It can be reached; there was nobody to ask as.
     Reachable,
     /// What went wrong.
@@ -70,6 +82,20 @@ pub(super) enum AskError {
     Task,
 }
 
+/// What was found of tables, on the shards that told of theirs.
+fn tables_of(cluster: &Cluster, rules: &Rules, answers: &[Answer], findings: &mut Vec<Finding>) {
+    let subjects: Vec<String> = cluster.shards.iter().map(|shard| compare::subject(cluster, shard)).collect();
+    let mut shards = Vec::new();
+    for ((shard, subject), answer) in cluster.shards.iter().zip(&subjects).zip(answers) {
+        let Answer::Facts(_, Some(tables)) = answer else { continue };
+        match &**tables {
+            Ok(tables) => shards.push(OnShard { id: shard.id, subject, tables }),
+            Err(error) => findings.push(Finding::error(subject, format!("cannot read its tables: {error}"))),
+        }
+    }
+    tables::judge(rules, &cluster.name, &shards, findings);
+}
+
 /// Whom a check logs in as.
 #[derive(Clone, Debug)]
 struct Login {
@@ -87,12 +113,17 @@ fn login(config: &Config, cluster: &Cluster) -> Option<Login> {
 }
 
 /// Asks every shard, in the order of the shards.
-async fn ask_all(cluster: &Arc<Cluster>, login: Option<Login>) -> Vec<Answer> {
+async fn ask_all(
+    cluster: &Arc<Cluster>,
+    login: Option<Login>,
+    rules: Option<(Arc<Rules>, Depth)>,
+) -> Vec<Answer> {
     let mut tasks = JoinSet::new();
     for shard in &cluster.shards {
         let (cluster, shard, login) = (Arc::clone(cluster), Arc::clone(shard), login.clone());
+        let rules = rules.clone();
         tasks.spawn(async move {
-            let answer = ask(&cluster, &shard, login.as_ref()).await;
+            let answer = ask(&cluster, &shard, login.as_ref(), rules).await;
             (shard.id, answer.unwrap_or_else(Answer::Failed))
         });
     }
@@ -107,7 +138,12 @@ async fn ask_all(cluster: &Arc<Cluster>, login: Option<Login>) -> Vec<Answer> {
     answers
 }
 
-async fn ask(cluster: &Cluster, shard: &Shard, login: Option<&Login>) -> Result<Answer, AskError> {
+async fn ask(
+    cluster: &Cluster,
+    shard: &Shard,
+    login: Option<&Login>,
+    rules: Option<(Arc<Rules>, Depth)>,
+) -> Result<Answer, AskError> {
     let limit = cluster.pool.connect_timeout;
     let slow = || AskError::Slow(shard.primary.to_string(), limit);
     let stream = timeout(limit, connect(shard)).await.map_err(|_elapsed| slow())?;
@@ -123,20 +159,32 @@ async fn ask(cluster: &Cluster, shard: &Shard, login: Option<&Login>) -> Result<
     let connected = timeout(limit, options.connect_raw(stream, NoTls)).await.map_err(|_elapsed| slow())?;
     let (client, connection) =
         connected.map_err(|error| AskError::Login { user: login.user.clone(), reason: reason(&error) })?;
-    let questions = timeout(ANSWER_TIMEOUT, queries::ask(&client));
-    let answered = tokio::select! {
+    let questions = async {
+        let slow = |_elapsed| AskError::Slow(shard.primary.to_string(), ANSWER_TIMEOUT);
+        let facts = timeout(ANSWER_TIMEOUT, queries::ask(&client)).await.map_err(slow)?;
+        let facts = facts.map_err(|error| AskError::Query(reason(&error)))?;
+        let is_served = facts.version >= compare::VERSION_MIN;
+        let tables = match rules.filter(|_| is_served) {
+            Some((rules, depth)) => {
+                let questions = Questions { rules: &rules, shard: shard.id, depth };
+                let asked = tables::ask(&client, questions).await;
+                Some(Box::new(asked.map_err(|error| AskError::Query(error.reason()))))
+            }
+            None => None,
+        };
+        Ok(Answer::Facts(Box::new(facts), tables))
+    };
+    tokio::select! {
         answered = questions => answered,
         ended = connection => {
             let why = ended.err().map_or_else(|| "the server closed the connection".to_owned(), |e| reason(&e));
-            return Err(AskError::Query(why));
+            Err(AskError::Query(why))
         }
-    };
-    let facts = answered.map_err(|_elapsed| AskError::Slow(shard.primary.to_string(), ANSWER_TIMEOUT))?;
-    facts.map(|facts| Answer::Facts(Box::new(facts))).map_err(|error| AskError::Query(reason(&error)))
+    }
 }
 
 /// What the server said, or what happened to the connection.
-fn reason(error: &tokio_postgres::Error) -> String {
+pub(super) fn reason(error: &tokio_postgres::Error) -> String {
     if let Some(told) = error.as_db_error() {
         return format!("{} ({})", told.message(), told.code().code());
     }

@@ -4,6 +4,7 @@ mod compare;
 mod finding;
 mod live;
 mod queries;
+mod tables;
 
 pub use finding::{Finding, Status};
 
@@ -11,12 +12,16 @@ use super::config_file::ConfigFile;
 use super::{EXIT_FAILED, EXIT_USAGE, output};
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
+use crate::rules::Rules;
 use crate::server;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 const EXAMPLES: &str = "Examples:
   howdah check                             the file, and every server in it
   howdah check --config shop.toml --offline
+  howdah check --deep                      also whether every row lies where it should
   howdah check --json | jq '.[] | select(.status == \"error\")'";
 
 /// Arguments of `howdah check`.
@@ -28,6 +33,9 @@ pub struct Args {
     /// Check the files only, connect to no server
     #[arg(long)]
     offline: bool,
+    /// Look at every row of sharded and reference tables, not at a sample
+    #[arg(long, conflicts_with = "offline")]
+    deep: bool,
     /// Print the findings as a JSON list
     #[arg(long)]
     json: bool,
@@ -49,8 +57,17 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let (config, warnings) = config;
     let mut findings: Vec<Finding> = warnings.iter().map(Finding::of_file).collect();
     findings.push(Finding::ok("configuration", format!("{} is valid", path.display())));
+    let rules = match rules(&config) {
+        Ok(rules) => rules,
+        Err(found) => {
+            output::show(&found);
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    findings.extend(rules.iter().flat_map(|(cluster, rules)| tables::about_rules(cluster, rules)));
     if !args.offline {
-        match live::check(&config) {
+        let depth = if args.deep { tables::Depth::All } else { tables::Depth::Sample };
+        match live::check(&config, &rules, depth) {
             Ok(found) => findings.extend(found),
             Err(error) => findings.push(Finding::error("servers", error.to_string())),
         }
@@ -59,6 +76,15 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let exit = if has_errors { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS };
     let text = if args.json { finding::json(&findings) } else { finding::lines(&findings) };
     output::print(&text, exit)
+}
+
+/// The rules of each cluster, by its name.
+fn rules(config: &Config) -> Result<BTreeMap<String, Arc<Rules>>, Vec<Diagnostic>> {
+    config
+        .clusters
+        .values()
+        .map(|cluster| Ok((cluster.name.clone(), server::cluster_rules(cluster)?)))
+        .collect()
 }
 
 fn load(path: &std::path::Path) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {

@@ -5,7 +5,7 @@
 //! Source: PostgreSQL 15, `src/backend/utils/adt/datetime.c` (`DecodeDateTime`, `DecodeTimezone`),
 //! `src/include/datatype/timestamp.h` (limits).
 
-use super::Reading;
+use super::read::Reading;
 use crate::datum::calendar;
 
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
@@ -61,7 +61,7 @@ fn moment(parts: &Parts, offset: i64) -> Reading<i64> {
 
 /// `infinity` is false, `-infinity` true.
 fn infinity(text: &[u8]) -> Option<bool> {
-    let text = super::trim(text);
+    let text = super::read::trim(text);
     if text.eq_ignore_ascii_case(b"infinity") {
         return Some(false);
     }
@@ -80,7 +80,7 @@ struct Parts {
 }
 
 fn parts(text: &[u8]) -> Reading<Parts> {
-    let Ok(text) = std::str::from_utf8(super::trim(text)) else { return Reading::Unclear };
+    let Ok(text) = std::str::from_utf8(super::read::trim(text)) else { return Reading::Unclear };
     let Some((date, clock, offset)) = split(text) else { return Reading::Unclear };
     // In this form each field is what it is, so a month or day that no year has is an error everywhere.
     let Some(days) = days(date) else { return Reading::Invalid };
@@ -93,7 +93,8 @@ type Date = (i64, i64, i64);
 /// The date, the time in microseconds, the offset in seconds; `None` where the form is not known.
 fn split(text: &str) -> Option<(Date, i64, Option<i64>)> {
     let mut scan = Scan(text);
-    let year = scan.number(4..=7)?;
+    // There is no year 0.
+    let year = scan.number(4..=7).filter(|year| *year > 0)?;
     scan.exactly("-")?;
     let month = scan.number(1..=2)?;
     scan.exactly("-")?;
@@ -118,8 +119,7 @@ fn split(text: &str) -> Option<(Date, i64, Option<i64>)> {
             _ => return None,
         }
     }
-    // There is no year 0, and years before 4714 BC are no dates.
-    (year != 0 || text.ends_with(['C', 'c'])).then_some(((year, month, day), clock, offset))
+    Some(((year, month, day), clock, offset))
 }
 
 /// A text read from its start.

@@ -3,7 +3,7 @@
 //! Source: PostgreSQL, `src/backend/utils/adt/numeric.c` (`numeric_in`, `numeric_recv`,
 //! `hash_numeric_extended`, `cmp_numerics`).
 
-use super::Reading;
+use super::read::Reading;
 use crate::datum::hash::hash_bytes;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
@@ -32,10 +32,10 @@ pub enum NumericKey {
 /// equal values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finite {
-    is_negative: bool,
+    pub(super) is_negative: bool,
     /// The first digit is worth 10000^weight.
-    weight: i32,
-    digits: Digits,
+    pub(super) weight: i32,
+    pub(super) digits: Digits,
 }
 
 const BINARY_NEGATIVE: u16 = 0x4000;
@@ -63,7 +63,7 @@ impl NumericKey {
         if text.len() > TEXT_BYTES_MAX || !text.is_ascii() {
             return Reading::Unclear;
         }
-        let text = super::trim(text);
+        let text = super::read::trim(text);
         let is = |word: &str| text.eq_ignore_ascii_case(word.as_bytes());
         if is("nan") {
             return Reading::Value(NumericKey::NaN);
@@ -126,7 +126,7 @@ impl NumericKey {
     }
 
     /// `hash_numeric_extended`: sign and special values do not count.
-    pub(super) fn seeded_hash(&self, seed: u64) -> u64 {
+    pub fn seeded_hash(&self, seed: u64) -> u64 {
         match self {
             NumericKey::Finite(value) if value.digits.is_empty() => seed.wrapping_sub(1),
             NumericKey::Finite(value) => {

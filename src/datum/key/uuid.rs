@@ -1,6 +1,6 @@
 //! Reading a uuid's text as `uuid_in` does.
 
-use super::Reading;
+use super::read::Reading;
 
 /// Reads all the spellings that Postgres reads: 32 hexadecimal digits, a hyphen behind any four of them,
 /// braces around all.

@@ -5,13 +5,13 @@ use super::super::client::{Client, End};
 use super::super::relay::with_scratch;
 use super::block::{Block, Command};
 use super::local::{explain_description, explain_rows};
-use super::scatter::{Ask, Describe};
+use super::scatter::{Ask, Describe, Scattered};
 use super::several_without_sync;
 use super::simple::{Aimed, Target, names_change, target_of};
 use crate::error::SqlError;
 use crate::exec::{Bindings, PlannedStatement};
 use crate::ids::ShardId;
-use crate::plan::{Route, Scatter};
+use crate::plan::Route;
 use crate::protocol::frame::{self, HEADER_LEN};
 use crate::protocol::read::{Malformed, Reader};
 use crate::protocol::{TransactionStatus, backend, frontend, write};
@@ -55,7 +55,7 @@ pub(super) struct Needs {
     pub(super) shard: Option<ShardId>,
     /// The shard that describes a statement, where nothing else says.
     describes: Option<ShardId>,
-    pub(super) scatter: Option<Scatter>,
+    pub(super) scatter: Option<Scattered>,
     pub(super) explain: Option<Vec<String>>,
     binds: usize,
     executes: usize,
@@ -254,7 +254,7 @@ impl Client {
         Ok(())
     }
 
-    fn frames(&self, batch: Range<usize>) -> Vec<Frame> {
+    pub(super) fn frames(&self, batch: Range<usize>) -> Vec<Frame> {
         let mut at = batch.start;
         let mut list = Vec::new();
         while at < batch.end {
@@ -539,8 +539,8 @@ impl Client {
         if let Err(error) = self.use_shard(shard).await? {
             return self.refuse_batch(frames, error).await;
         }
-        for (_, frame) in frames {
-            self.forward(frame.clone())?;
+        if let (Some((_, first)), Some((_, last))) = (frames.first(), frames.last()) {
+            self.forward_all(first.start..last.end)?;
         }
         self.forget_closed(frames);
         Ok(())
@@ -559,7 +559,7 @@ impl Client {
     }
 
     /// Answers the messages with an error, as Postgres answers those from the failing one to Sync.
-    async fn refuse_batch(&mut self, frames: &[Frame], error: SqlError) -> Result<(), End> {
+    pub(super) async fn refuse_batch(&mut self, frames: &[Frame], error: SqlError) -> Result<(), End> {
         let sync = frames.iter().find(|(tag, _)| *tag == frontend::SYNC).map(|(_, frame)| frame.clone());
         if self.session.status() == TransactionStatus::Idle && !self.is_in_block() {
             self.release_all();
@@ -723,7 +723,7 @@ impl Client {
     pub(super) async fn scatter_bound(
         &mut self,
         bound: &Ask,
-        scatter: &Scatter,
+        scatter: &Scattered,
         wants: Describe,
     ) -> Result<bool, End> {
         let outcome = self.scatter(bound, scatter, wants).await?;
@@ -747,6 +747,13 @@ fn declared_types(reader: &mut Reader<'_>) -> Vec<u32> {
     (0..count).map_while(|_| reader.u32().ok()).collect()
 }
 
+/// Whether a Parse declares exactly these parameter types.
+pub(super) fn declares(reader: &Reader<'_>, types: &[u32]) -> bool {
+    let mut reader = *reader;
+    reader.i16().is_ok_and(|count| usize::try_from(count) == Ok(types.len()))
+        && types.iter().all(|oid| reader.u32() == Ok(*oid))
+}
+
 fn several_targets() -> SqlError {
     SqlError::refused(
         "a pipeline whose statements need several shards is not supported yet",
@@ -755,7 +762,7 @@ fn several_targets() -> SqlError {
 }
 
 /// The formats and values of a Bind message, behind its names.
-fn bind_values<'a>(reader: &mut Reader<'a>) -> Result<BindValues<'a>, Malformed> {
+pub(super) fn bind_values<'a>(reader: &mut Reader<'a>) -> Result<BindValues<'a>, Malformed> {
     let mut formats = SmallVec::new();
     for _ in 0..reader.i16()? {
         formats.push(reader.i16()?);

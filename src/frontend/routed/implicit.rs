@@ -13,6 +13,7 @@ use crate::protocol::{TransactionStatus, write};
 use crate::session::Session;
 use crate::session::expected::{Expected, Kind, Outcomes};
 use crate::session::outcome::Outcome;
+use std::time::Instant;
 
 impl Client {
     /// Statements follow that end together.
@@ -154,7 +155,7 @@ impl Client {
         }
         self.tell_parameters();
         write::ready_for_query(&mut self.out, self.session.status());
-        self.note_end_of_work(self.is_outside());
+        self.note_end_of_work(self.is_outside(), Instant::now());
         if self.is_outside() {
             self.release_all();
         }

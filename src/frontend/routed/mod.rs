@@ -8,6 +8,7 @@ mod batch;
 mod block;
 mod implicit;
 mod local;
+mod quick;
 mod scatter;
 mod several;
 mod simple;
@@ -26,11 +27,11 @@ use crate::sql::template::Template;
 use crate::sqlstate;
 use crate::store::{Snapshot, View};
 use block::Block;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a statement waits for the cluster's view to be in force.
 const VIEW_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,9 +48,9 @@ pub(super) struct Routed {
     /// Whether statements run that end together: parameters are told behind the last.
     in_steps: bool,
     /// Prepared statements by the client's name; the unnamed one's is empty.
-    statements: HashMap<Box<[u8]>, Arc<PlannedStatement>>,
+    statements: BTreeMap<Box<[u8]>, Arc<PlannedStatement>>,
     /// Where portals of the open block are.
-    portals: HashMap<Box<[u8]>, ShardId>,
+    portals: BTreeMap<Box<[u8]>, ShardId>,
     lifted: Template,
     memo: Option<Memo>,
 }
@@ -62,8 +63,8 @@ impl Routed {
             parked: Vec::new(),
             block: None,
             in_steps: false,
-            statements: HashMap::new(),
-            portals: HashMap::new(),
+            statements: BTreeMap::new(),
+            portals: BTreeMap::new(),
             lifted: Template::default(),
             memo: None,
         }
@@ -88,8 +89,11 @@ impl Client {
     async fn route_message(&mut self, tag: u8, frame: Range<usize>) -> Result<Option<usize>, End> {
         match tag {
             frontend::QUERY => {
-                self.wait_quiet().await?;
                 let end = frame.end;
+                if self.is_quiet() && self.quick_query(frame.clone()).await? {
+                    return Ok(Some(end));
+                }
+                self.wait_quiet().await?;
                 self.routed_query(frame).await?;
                 Ok(Some(end))
             }
@@ -113,6 +117,11 @@ impl Client {
                 Ok(Some(frame.end))
             }
             _ => {
+                if self.is_quiet()
+                    && let Some(end) = self.quick_batch(frame.start).await?
+                {
+                    return Ok(Some(end));
+                }
                 let Some(end) = self.batch_end(frame.start)? else { return Ok(None) };
                 self.wait_quiet().await?;
                 self.routed_batch(frame.start..end).await?;
@@ -318,7 +327,7 @@ impl Client {
         self.release_parked();
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else { return };
         if self.session.may_release(&connection.state) {
-            self.release();
+            self.release(Instant::now());
         }
     }
 
@@ -409,7 +418,7 @@ impl Client {
     /// Takes the router of the view's present snapshot, and waits a while for one that may be planned by.
     async fn ensure_view(&mut self, view: &Arc<View>) -> Result<Result<(), SqlError>, End> {
         self.handle.begin_plan(|| view.version());
-        if self.routed()?.router.is_current_in(view) {
+        if self.routed()?.router.version_in(view, Instant::now()).is_some() {
             return Ok(Ok(()));
         }
         let snapshot = match view.ready(VIEW_TIMEOUT).await {
@@ -426,9 +435,15 @@ impl Client {
         Ok(Ok(()))
     }
 
-    /// Whether a shard is known to be the one that the configuration says.
+    /// Whether a shard was known to be the one that the configuration says when what is planned by was made.
+    fn may_use(&self, shard: ShardId) -> bool {
+        self.routed.as_deref().is_none_or(|routed| routed.router.may_use(shard))
+    }
+
+    /// Whether a shard is known to be the one that the configuration says; waits a while until it is.
     async fn shard_ready(&self, shard: ShardId) -> Result<(), SqlError> {
         match &self.database.view {
+            _ if self.may_use(shard) => Ok(()),
             Some(view) => view.shard_ready(shard, VIEW_TIMEOUT).await,
             None => Ok(()),
         }

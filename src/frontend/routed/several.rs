@@ -116,7 +116,7 @@ impl Client {
             }
             Target::Scatter(scatter) => {
                 let Some(text) = padded(sql, statement) else { return self.fail_step(too_long()).await };
-                let outcome = self.scatter(&Ask::Query(text), &scatter, Describe::Yes).await?;
+                let outcome = self.scatter(&Ask::Query(text.into()), &scatter, Describe::Yes).await?;
                 self.finish_scatter(outcome, frontend::QUERY)
             }
             Target::Explain(rows) => {
@@ -205,7 +205,7 @@ impl Client {
         let start = self.input.len();
         self.input.extend_from_slice(message);
         let end = self.input.len();
-        let result = self.forward(start..end);
+        let result = self.forward_all(start..end);
         self.input.truncate(start);
         result
     }

@@ -3,12 +3,12 @@
 use super::super::client::{Client, End};
 use super::super::relay::{Event, with_scratch};
 use super::block::{Command, command};
-use super::scatter::{Ask, Describe};
+use super::scatter::{Ask, Describe, Scattered};
 use super::several_without_sync;
 use crate::error::SqlError;
 use crate::exec::{Literals, Memo, Spanned};
 use crate::ids::ShardId;
-use crate::plan::{Bound, Planned, Scatter, Values, bind, explain};
+use crate::plan::{Bound, Planned, Values, bind, explain};
 use crate::protocol::frame::HEADER_LEN;
 use crate::protocol::{TransactionStatus, frontend};
 use crate::rules::Rules;
@@ -28,8 +28,8 @@ pub(super) enum Target {
     Any,
     /// This shard.
     Shard(ShardId),
-    /// All.
-    Scatter(Scatter),
+    /// Several.
+    Scatter(Scattered),
     /// Howdah answers.
     Explain(Vec<String>),
 }
@@ -112,11 +112,7 @@ impl Client {
     /// The query's aim, where it is the last one but for numbers.
     fn aim_by_memo(&self, frame: &Range<usize>) -> Option<Result<Aimed, SqlError>> {
         let routed = self.routed.as_deref()?;
-        let memo = routed.memo.as_ref()?;
-        let body = self.input.get(frame.start + HEADER_LEN..frame.end)?;
-        let sql = body.split_last().filter(|(last, _)| **last == 0).map(|(_, sql)| sql)?;
-        let sql = sql.strip_suffix(b";").unwrap_or(sql);
-        let spans = memo.literals_of(sql, routed.router.version(), self.session.settings())?;
+        let (memo, sql, spans) = self.repeated_query(frame, routed.router.version())?;
         let values = Spanned { sql, spans: &spans };
         let target = target_of(&memo.planned, &values, routed.router.rules());
         Some(target.map(|target| Aimed {
@@ -266,7 +262,7 @@ impl Client {
                 self.refuse(frontend::QUERY, &several_without_sync()).await
             }
             Target::Scatter(scatter) => {
-                let ask = Ask::Query(query_text(self.input.get(frame).unwrap_or_default()).to_vec());
+                let ask = Ask::Query(query_text(self.input.get(frame).unwrap_or_default()).into());
                 self.run_scatter(&ask, &scatter, true, Describe::Yes).await
             }
             Target::Explain(rows) => {
@@ -374,7 +370,9 @@ impl Client {
 pub(super) fn target_of<V: Values>(planned: &Planned, values: &V, rules: &Rules) -> Result<Target, SqlError> {
     Ok(match bind(planned, rules, values)? {
         Bound::Single(shard) => Target::Shard(shard),
-        Bound::Scatter(scatter) => Target::Scatter(scatter.clone()),
+        Bound::Scatter { scatter, shards, limits } => {
+            Target::Scatter(Scattered { scatter: scatter.clone(), shards, limits })
+        }
         Bound::Explain(explained) => {
             let inner = bind(&explained.inner, rules, values);
             let rows = explain::rows(&explained.inner, Some(&inner), rules.shard_names(), explained.format);

@@ -8,10 +8,10 @@ use super::super::client::{Client, End};
 use super::batch::{Frame, Fresh, Needs};
 use super::block::Command;
 use super::local::{explain_description, explain_rows};
-use super::scatter::{Ask, Describe};
+use super::scatter::{Ask, Describe, Scattered};
 use crate::error::SqlError;
 use crate::ids::ShardId;
-use crate::plan::{Route, Scatter};
+use crate::plan::Route;
 use crate::protocol::frame::HEADER_LEN;
 use crate::protocol::read::Reader;
 use crate::protocol::{TransactionStatus, backend, frontend, write};
@@ -49,7 +49,7 @@ struct Virtual {
 }
 
 enum Answer {
-    Scatter { bound: Ask, scatter: Scatter },
+    Scatter { bound: Ask, scatter: Scattered },
     Explain(Vec<String>),
     Begin { text: Vec<u8>, modes: Modes },
     End { is_commit: bool },

@@ -1,18 +1,21 @@
 //! The bucket map: which shard holds a bucket of a colocation group.
 
 use crate::ids::{ShardId, ShardSet};
+use std::fmt;
 
 /// Bucket to shard, as a table look-up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BucketMap {
     /// A power of two of them.
     shards: Box<[ShardId]>,
+    /// Those that hold a bucket: asked for by every statement without a key.
+    all: ShardSet,
 }
 
 impl BucketMap {
     /// A map as the store holds it; `None` where the number of buckets is not a power of two.
     pub fn new(shards: Vec<ShardId>) -> Option<BucketMap> {
-        shards.len().is_power_of_two().then(|| BucketMap { shards: shards.into() })
+        shards.len().is_power_of_two().then(|| BucketMap::of(shards))
     }
 
     /// The map that a new cluster starts with: bucket `b` of `buckets` on shard ⌊b·n/buckets⌋ of n.
@@ -21,9 +24,14 @@ impl BucketMap {
     pub fn default_map(buckets: u32, shards: u16) -> BucketMap {
         let buckets = u64::from(buckets.max(1)).next_power_of_two();
         let n = u64::from(shards.max(1));
-        let shards =
-            (0..buckets).map(|bucket| ShardId(u16::try_from(bucket * n / buckets).unwrap_or(0))).collect();
-        BucketMap { shards }
+        BucketMap::of(
+            (0..buckets).map(|bucket| ShardId(u16::try_from(bucket * n / buckets).unwrap_or(0))).collect(),
+        )
+    }
+
+    fn of(shards: Vec<ShardId>) -> BucketMap {
+        let all = shards.iter().copied().collect();
+        BucketMap { shards: shards.into(), all }
     }
 
     /// The shard that holds the bucket of `hash`: its low bits.
@@ -44,8 +52,21 @@ impl BucketMap {
     }
 
     /// The shards that hold a bucket.
-    pub fn all(&self) -> ShardSet {
-        self.shards.iter().copied().collect()
+    pub fn all(&self) -> &ShardSet {
+        &self.all
+    }
+}
+
+/// Runs of buckets on one shard, so that thousands of them can be read: `0..1366: 0, 1366..2731: 1, ...`.
+impl fmt::Debug for BucketMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut runs = f.debug_map();
+        let mut start = 0;
+        for run in self.shards.chunk_by(|a, b| a == b) {
+            runs.entry(&(start..start + run.len()), &run.first().map_or(0, |shard| shard.0));
+            start += run.len();
+        }
+        runs.finish()
     }
 }
 
@@ -62,9 +83,10 @@ mod tests {
                 assert_eq!(u64::from(map.shard(bucket).0), expected);
                 assert_eq!(map.shard(bucket | 0xabcd_0000), map.shard(bucket));
             }
-            assert_eq!(map.all(), ShardSet::all(shards));
+            assert_eq!(*map.all(), ShardSet::all(shards));
             assert_eq!(BucketMap::new(map.as_slice().to_vec()), Some(map));
         }
+        assert_eq!(format!("{:?}", BucketMap::default_map(8, 3)), "{0..3: 0, 3..6: 1, 6..8: 2}");
         assert_eq!(BucketMap::new(vec![ShardId(0); 3]), None);
         assert_eq!(BucketMap::new(Vec::new()), None);
     }

@@ -22,6 +22,7 @@ pub struct IntervalMap {
     /// Where interval 0 begins: microseconds since 2000-01-01; with months, months since then.
     anchor: i64,
     shards: Box<[ShardId]>,
+    all: ShardSet,
 }
 
 const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
@@ -42,7 +43,8 @@ impl IntervalMap {
                 (count > 0, months)
             }
         };
-        (is_positive && !shards.is_empty()).then(|| IntervalMap { step, anchor, shards: shards.into() })
+        let all = shards.iter().copied().collect();
+        (is_positive && !shards.is_empty()).then(|| IntervalMap { step, anchor, shards: shards.into(), all })
     }
 
     /// The length of the intervals.
@@ -73,17 +75,17 @@ impl IntervalMap {
             Bound::Included(value) => self.number(value),
             Bound::Excluded(value) => self.number(&neighbour(value, inwards)),
         };
-        let (Some(first), Some(last)) = (number(low, 1), number(high, -1)) else { return self.all() };
+        let (Some(first), Some(last)) = (number(low, 1), number(high, -1)) else { return self.all.clone() };
         let count = last.saturating_sub(first).saturating_add(1);
         if count >= i64::try_from(self.shards.len()).unwrap_or(i64::MAX) {
-            return self.all();
+            return self.all.clone();
         }
         (first..=last).filter_map(|number| self.shard_of(number)).collect()
     }
 
     /// The shards of the list.
-    pub fn all(&self) -> ShardSet {
-        self.shards.iter().copied().collect()
+    pub fn all(&self) -> &ShardSet {
+        &self.all
     }
 
     fn shard_of(&self, number: i64) -> Option<ShardId> {

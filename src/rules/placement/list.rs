@@ -10,6 +10,7 @@ use std::ops::Bound;
 pub struct ListMap {
     /// By hash, for looking up; values of equal hash in any order.
     entries: Vec<(u64, KeyValue<'static>, ShardId)>,
+    all: ShardSet,
 }
 
 impl ListMap {
@@ -24,7 +25,8 @@ impl ListMap {
             after.clone().any(|(_, other, _)| other == value)
         };
         let is_distinct = !(0..entries.len()).any(is_twice);
-        is_distinct.then_some(ListMap { entries })
+        let all = entries.iter().map(|(.., shard)| *shard).collect();
+        is_distinct.then_some(ListMap { entries, all })
     }
 
     /// The values with their shards, in no particular order.
@@ -50,8 +52,8 @@ impl ListMap {
     }
 
     /// The shards that hold a value.
-    pub fn all(&self) -> ShardSet {
-        self.values().map(|(_, shard)| shard).collect()
+    pub fn all(&self) -> &ShardSet {
+        &self.all
     }
 }
 

@@ -7,11 +7,15 @@ mod interval;
 mod list;
 mod range;
 
+#[cfg(test)]
+mod tests;
+
 pub use bucket::BucketMap;
 pub use interval::{IntervalMap, Step};
 pub use list::ListMap;
 pub use range::{Edge, Range, RangeMap};
 
+use crate::datum::hash::hash_int8;
 use crate::datum::key::{self, KeyValue};
 use crate::ids::{ShardId, ShardSet};
 use std::ops::Bound;
@@ -46,6 +50,14 @@ impl Placement {
     /// row on any shard.
     #[inline]
     pub fn shard(&self, key: &[KeyValue<'_>]) -> Option<ShardId> {
+        // The common case first: most keys are one integer, and this is done for each statement.
+        if let (Placement::Hash(map), [KeyValue::Int8(value)]) = (self, key) {
+            return Some(map.shard(hash_int8(*value, 0)));
+        }
+        self.shard_of_any(key)
+    }
+
+    fn shard_of_any(&self, key: &[KeyValue<'_>]) -> Option<ShardId> {
         match self {
             Placement::Hash(map) => {
                 // A shard could not recompute the place: an infinite date has no day number.
@@ -64,7 +76,7 @@ impl Placement {
     /// Under hash, all shards that hold buckets, also for `low` and `high` alike.
     pub fn between(&self, low: Bound<&KeyValue<'_>>, high: Bound<&KeyValue<'_>>) -> ShardSet {
         match self {
-            Placement::Hash(map) => map.all(),
+            Placement::Hash(map) => map.all().clone(),
             Placement::Range(map) => map.between(low, high),
             Placement::List(map) => map.between(low, high),
             Placement::Interval(map) => map.between(low, high),
@@ -79,5 +91,6 @@ impl Placement {
             Placement::List(map) => map.all(),
             Placement::Interval(map) => map.all(),
         }
+        .clone()
     }
 }

@@ -45,6 +45,7 @@ impl Range {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeMap {
     ranges: Vec<Range>,
+    all: ShardSet,
 }
 
 impl RangeMap {
@@ -55,7 +56,8 @@ impl RangeMap {
             (a, b) => a.is_some().cmp(&b.is_some()),
         });
         let is_ordered = ranges.windows(2).all(|pair| matches!(pair, [a, b] if !a.overlaps(b)));
-        (is_ordered && ranges.iter().all(Range::has_room)).then_some(RangeMap { ranges })
+        let all = ranges.iter().map(|range| range.shard).collect();
+        (is_ordered && ranges.iter().all(Range::has_room)).then_some(RangeMap { ranges, all })
     }
 
     /// The ranges in their order.
@@ -80,8 +82,8 @@ impl RangeMap {
     }
 
     /// The shards that hold a range.
-    pub fn all(&self) -> ShardSet {
-        self.ranges.iter().map(|range| range.shard).collect()
+    pub fn all(&self) -> &ShardSet {
+        &self.all
     }
 
     /// Keys that have no place, in words: `before 5`, `from 10 to 20`, `from 99`.

@@ -3,9 +3,12 @@
 use super::Ask;
 use crate::error::SqlError;
 use crate::merge::{Limits, MergePlan};
+use crate::plan::Scatter;
 use crate::protocol::read::{Malformed, Reader};
 use crate::protocol::{frontend, write};
 use crate::session::expected::Kind;
+use crate::sql::splice::{Spliced, splice};
+use crate::sqlstate;
 use smallvec::SmallVec;
 
 /// A statement with a higher limit is not asked for all rows at once: so many first, then more.
@@ -23,32 +26,47 @@ pub(super) struct Outgoing {
     /// How many rows were asked for, where more is to be asked for later; the portal stays open, and no
     /// Sync was sent.
     pub(super) rows: Option<u64>,
+    /// The text, where it is not the client's.
+    pub(super) spliced: Option<Spliced>,
 }
 
 /// # Errors
 /// `08P01` for a Bind message that is none, or has other format codes than columns.
-pub(super) fn outgoing(ask: &Ask, plan: &MergePlan, limits: Limits) -> Result<Outgoing, SqlError> {
-    let rows =
-        limits.limit.map(|limit| limit.saturating_add(limits.offset)).filter(|rows| *rows > ROWS_FIRST);
-    let rows = rows.map(|_| ROWS_FIRST);
-    match ask {
-        Ask::Query(sql) if rows.is_none() && !plan.has_helpers() => {
+pub(super) fn outgoing(
+    ask: &Ask,
+    scatter: &Scatter,
+    limits: Limits,
+    scs: bool,
+) -> Result<Outgoing, SqlError> {
+    let plan = &scatter.merge;
+    let (Ask::Query(sql) | Ask::Bound { sql, .. }) = ask;
+    let spliced = match scatter.edits.as_slice() {
+        [] => None,
+        edits => Some(splice(sql, scs, edits).ok_or_else(other_tokens)?),
+    };
+    let sql = spliced.as_ref().map_or(sql.as_ref(), |spliced| spliced.text.as_slice());
+    let rows = limits.limit.map(|limit| limit.saturating_add(limits.offset));
+    let rows = rows.filter(|rows| *rows > ROWS_FIRST).map(|_| ROWS_FIRST);
+    let mut outgoing = match ask {
+        Ask::Query(_) if rows.is_none() && !plan.has_helpers() => {
             let mut bytes = Vec::with_capacity(sql.len() + 6);
             write::query(&mut bytes, sql);
-            Ok(Outgoing {
-                bytes,
-                kinds: [Kind::Query].into_iter().collect(),
-                formats: Vec::new(),
-                rows: None,
-            })
+            let kinds = [Kind::Query].into_iter().collect();
+            Outgoing { bytes, kinds, formats: Vec::new(), rows: None, spliced: None }
         }
-        Ask::Query(sql) => portal(sql, &[], &[0, 0, 0, 0], Vec::new(), plan, rows),
-        Ask::Bound { sql, types, bind } => {
+        Ask::Query(_) => portal(sql, &[], &[0, 0, 0, 0], Vec::new(), plan, rows)?,
+        Ask::Bound { types, bind, .. } => {
             let (values, formats) =
                 split(bind).map_err(|Malformed| SqlError::protocol("invalid message format"))?;
-            portal(sql, types, values, formats, plan, rows)
+            portal(sql, types, values, formats, plan, rows)?
         }
-    }
+    };
+    outgoing.spliced = spliced;
+    Ok(outgoing)
+}
+
+fn other_tokens() -> SqlError {
+    SqlError::new(sqlstate::INTERNAL_ERROR, "the statement is another than the one that was planned")
 }
 
 /// Parse to Execute, by the unnamed statement and portal. `values`: a Bind message's parameters.
@@ -82,7 +100,7 @@ fn portal(
     } else {
         write::flush(&mut bytes);
     }
-    Ok(Outgoing { bytes, kinds, formats, rows })
+    Ok(Outgoing { bytes, kinds, formats, rows, spliced: None })
 }
 
 /// How many rows to ask for after `rows`.
@@ -119,4 +137,24 @@ fn split(bind: &[u8]) -> Result<(&[u8], Vec<i16>), Malformed> {
     let count = reader.i16()? as u16;
     let formats = (0..count).map(|_| reader.i16()).collect::<Result<_, _>>()?;
     Ok((values, formats))
+}
+
+/// An ErrorResponse's body about the text that was sent, as one about the client's text.
+pub(super) fn original_error(body: &[u8], spliced: &Spliced) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    let mut reader = Reader::new(body);
+    while let Ok(kind) = reader.u8() {
+        let Some(value) = reader.cstr().ok().filter(|_| kind != 0) else { break };
+        let position = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+        out.push(kind);
+        match position.filter(|_| kind == b'P') {
+            Some(position) => {
+                out.extend_from_slice(spliced.original_position(position).to_string().as_bytes());
+            }
+            None => out.extend_from_slice(value),
+        }
+        out.push(0);
+    }
+    out.push(0);
+    out
 }

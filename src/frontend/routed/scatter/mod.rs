@@ -11,7 +11,7 @@ use super::super::client::{Client, End};
 use super::block::torn_snapshot;
 use crate::datum::order::Style;
 use crate::error::SqlError;
-use crate::ids::ShardId;
+use crate::ids::{ShardId, ShardSet};
 use crate::merge::{Limits, Merge, Setup};
 use crate::plan::Scatter;
 use crate::protocol::{TransactionStatus, frontend, write};
@@ -29,7 +29,7 @@ pub(super) enum Describe {
 #[derive(Clone, Debug)]
 pub(super) enum Ask {
     /// The text of a simple query.
-    Query(Vec<u8>),
+    Query(Box<[u8]>),
     /// A prepared statement, bound to values.
     Bound {
         /// Its text.
@@ -39,6 +39,17 @@ pub(super) enum Ask {
         /// The Bind message's body behind its names.
         bind: Vec<u8>,
     },
+}
+
+/// A statement for several shards, with the values of one execution.
+#[derive(Clone, Debug)]
+pub(super) struct Scattered {
+    /// The plan.
+    pub(super) scatter: Scatter,
+    /// Which.
+    pub(super) shards: ShardSet,
+    /// The numbers of LIMIT and OFFSET.
+    pub(super) limits: Limits,
 }
 
 /// Whether the client was told the error already.
@@ -53,11 +64,11 @@ impl Client {
     pub(super) async fn run_scatter(
         &mut self,
         ask: &Ask,
-        scatter: &Scatter,
+        scattered: &Scattered,
         is_last: bool,
         describe: Describe,
     ) -> Result<(), End> {
-        let outcome = self.scatter(ask, scatter, describe).await?;
+        let outcome = self.scatter(ask, scattered, describe).await?;
         self.finish_scatter(outcome, frontend::QUERY)?;
         if is_last {
             write::ready_for_query(&mut self.out, self.session.status());
@@ -85,16 +96,17 @@ impl Client {
     pub(super) async fn scatter(
         &mut self,
         ask: &Ask,
-        scatter: &Scatter,
+        scattered: &Scattered,
         describe: Describe,
     ) -> Result<Result<(), Told>, End> {
         self.began.get_or_insert_with(std::time::Instant::now);
-        let shards: Vec<ShardId> = (0..scatter.shards).map(ShardId).collect();
-        let limits = Limits::default();
+        let Scattered { scatter, shards, limits } = scattered;
+        let shards: Vec<ShardId> = shards.iter().collect();
         if shards.len() > 1 && self.has_one_snapshot_default() {
             return Ok(Err(Told::Not(torn_snapshot())));
         }
-        let outgoing = match messages::outgoing(ask, &scatter.merge, limits) {
+        let scs = self.session.parameters().standard_conforming_strings();
+        let outgoing = match messages::outgoing(ask, scatter, *limits, scs) {
             Ok(outgoing) => outgoing,
             Err(error) => return Ok(Err(Told::Not(error))),
         };
@@ -111,7 +123,7 @@ impl Client {
         let home = self.routed()?.home();
         let merge = Merge::new(Setup {
             plan: &scatter.merge,
-            limits,
+            limits: *limits,
             style: self.style()?,
             formats: &outgoing.formats,
             describes: describe == Describe::Yes,
@@ -172,7 +184,7 @@ impl Client {
 
     /// Outside a block the connections go back at once.
     fn note_scatter_done(&mut self) {
-        self.note_end_of_work(self.is_outside());
+        self.note_end_of_work(self.is_outside(), std::time::Instant::now());
         if self.is_outside() {
             self.release_all();
         }

@@ -10,6 +10,7 @@ use crate::error::SqlError;
 use crate::merge::{Merge, Step, Want};
 use crate::protocol::{backend, write};
 use crate::session::expected::{Expected, Kind};
+use crate::sql::splice::Spliced;
 use crate::sqlstate;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -30,6 +31,8 @@ pub(super) struct Run {
     legs: Vec<Leg>,
     /// The first failure: nothing more goes to the client then.
     failure: Option<Failure>,
+    /// The text that the legs were sent, where it is not the client's.
+    spliced: Option<Spliced>,
     is_cancelled: bool,
     /// The merge needs nothing more of any leg.
     is_over: bool,
@@ -63,7 +66,7 @@ impl Run {
             connection.state.unsynced = outgoing.rows.is_some();
             connection.out.extend_from_slice(&outgoing.bytes);
         }
-        Run { merge, legs, failure: None, is_cancelled: false, is_over: false }
+        Run { merge, legs, failure: None, spliced: outgoing.spliced, is_cancelled: false, is_over: false }
     }
 
     /// Where a cancel request has to go.
@@ -116,6 +119,10 @@ impl Run {
                 Ok(())
             }
             Some(Failure::Server(body)) => {
+                let body = match &self.spliced {
+                    None => body,
+                    Some(spliced) => messages::original_error(&body, spliced),
+                };
                 write::message(out, backend::ERROR_RESPONSE, |b| b.extend_from_slice(&body));
                 Err(Told::Yes)
             }

@@ -1,0 +1,104 @@
+//! Client messages on their way to the server: the session reads each, and says what is sent.
+
+use super::client::{Client, OWED_MAX, UNSENT_MAX, message_max};
+use super::relay::with_scratch;
+use crate::error::SqlError;
+use crate::protocol::frame;
+use crate::protocol::frontend;
+use crate::session::server_state::Copy;
+use crate::session::{Session, Tools};
+use crate::sql::Kind as SqlKind;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Client {
+    /// Hands the message at the start of `messages` to the session, for the server, and with it those of
+    /// the extended protocol that are whole behind it. Returns where the first begins that was not taken.
+    pub(super) fn forward(&mut self, messages: Range<usize>) -> Result<usize, SqlError> {
+        if let Some(newer) = self.database.hidden_if_newer(&self.hidden) {
+            self.hidden = newer;
+        }
+        let large = self.limits().message_size_max;
+        let Client { input, session, service, database, hidden, lease, out, .. } = self;
+        let Some(connection) = lease.as_mut().and_then(|lease| lease.connection()) else {
+            return Ok(messages.end);
+        };
+        let state = &mut connection.state;
+        let mut to_server = std::mem::take(&mut connection.out);
+        let sent = connection.sent;
+        let mut at = messages.start;
+        let result = with_scratch(|scratch| {
+            let mut tools = Tools {
+                shared: &service.shared,
+                scanned: &mut scratch.scanned,
+                hidden,
+                prepared_statements_max: database.prepared_statements_max,
+            };
+            while let Some((tag, bytes)) = whole(input.get(at..messages.end).unwrap_or_default()) {
+                let is_first = at == messages.start;
+                let is_taken = is_first
+                    || (is_extended(tag)
+                        && message_max(tag, large).is_ok_and(|max| bytes.len() <= max)
+                        && state.copy == Copy::None
+                        && state.expected.len() <= OWED_MAX
+                        && to_server.len().saturating_sub(sent) <= UNSENT_MAX);
+                if !is_taken {
+                    break;
+                }
+                session.frontend(bytes, state, &mut tools, &mut to_server)?;
+                if matches!(tag, frontend::QUERY | frontend::PARSE)
+                    && tools
+                        .scanned
+                        .iter()
+                        .any(|one| matches!(one.kind, SqlKind::Create | SqlKind::Alter | SqlKind::Drop))
+                {
+                    service.directory.leave_databases(bytes);
+                }
+                if state.owes_synthetic() {
+                    Session::synthetic(state, out);
+                }
+                at += bytes.len();
+            }
+            Ok(())
+        });
+        connection.out = to_server;
+        self.began.get_or_insert_with(Instant::now);
+        result.map(|()| at)
+    }
+
+    /// Forwards all of `messages`, which are whole.
+    pub(super) fn forward_all(&mut self, messages: Range<usize>) -> Result<(), SqlError> {
+        let mut at = messages.start;
+        while at < messages.end {
+            at = self.forward(at..messages.end)?;
+        }
+        Ok(())
+    }
+
+    /// Another database is served from now on.
+    pub(super) fn set_database(&mut self, database: Arc<crate::topology::Database>) {
+        self.hidden = database.hidden();
+        self.database = database;
+    }
+}
+
+/// The first message, if it is whole.
+fn whole(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let header = frame::header(bytes).ok()??;
+    Some((header.tag, bytes.get(..header.frame_len)?))
+}
+
+/// Whether a message is of the extended protocol, and may follow others without their answers.
+fn is_extended(tag: u8) -> bool {
+    matches!(
+        tag,
+        frontend::PARSE
+            | frontend::BIND
+            | frontend::DESCRIBE
+            | frontend::EXECUTE
+            | frontend::CLOSE
+            | frontend::SYNC
+            | frontend::FLUSH
+    )
+}
