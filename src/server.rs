@@ -317,7 +317,7 @@ impl Keeper {
             tracing::info!(address = %listener.address, "listening");
         }
         let mut changes = self.store.subscribe();
-        self.stores.start(&self.store.current());
+        self.stores.start();
         if let Err(failed) = self.stores.started().await {
             *self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(failed);
             let _threads_told = self.stop.send(true);
@@ -359,7 +359,7 @@ impl Keeper {
         let surroundings = Surroundings { shared: &self.service.shared, registry: &self.service.registry };
         let directory = &self.service.directory;
         match assemble::configure(directory, config, (&self.stores, &surroundings)) {
-            Ok(()) => self.stores.start(config),
+            Ok(()) => self.stores.change(config),
             Err(error) => tracing::error!(error, "clusters keep their settings"),
         }
         self.warm(config);

@@ -8,6 +8,7 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use support::config::Config;
 use support::eventually;
@@ -315,63 +316,77 @@ group = \"users\"
 ";
 const ORDERS: &str = "create table orders (user_id int8, id int8, primary key (user_id, id))";
 
+/// Tells writers to stop, also where the test fails in between.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Writes until told to stop: users all the time; orders without leaving any until their rule is being changed,
+/// and for good from then on. How many orders it wrote for good.
+fn write_orders(proxy: &Howdah, first: u64, stop: &AtomicBool) -> u64 {
+    let mut wire = proxy.app();
+    let (mut written, mut is_changed) = (0, false);
+    for id in (first..).take_while(|_| !stop.load(Ordering::Relaxed)) {
+        let user = wire.query(&format!("insert into users values ({id}, 'u')"));
+        assert!(user.sqlstate().is_none(), "{user:?}");
+        if !is_changed {
+            wire.run("begin");
+        }
+        let order = wire.query(&format!("insert into orders values ({id}, 1)"));
+        match order.sqlstate() {
+            None if is_changed => written += 1,
+            None => {
+                wire.run(&format!("delete from orders where user_id = {id}"));
+                wire.run("commit");
+            }
+            Some(code) => {
+                assert_eq!(code, "55000", "{order:?}");
+                wire.query("rollback");
+                is_changed = true;
+            }
+        }
+    }
+    written
+}
+
 #[test]
 fn a_rule_for_an_empty_table_is_taken_and_both_proxies_agree_under_load() {
     let all = shards(3);
     all.iter().for_each(|shard| drop(shard.app().run(ORDERS)));
     let (here, there) = (rules(RULES), rules(RULES));
     let (one, two) = (begin(&config(&all, &here)), begin(&config(&all, &there)));
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let writers: Vec<_> = (0..4_u64)
-            .map(|writer| {
-                let (proxy, stop) = (if writer % 2 == 0 { &one } else { &two }, &stop);
-                scope.spawn(move || {
-                    let mut wire = proxy.app();
-                    let mut written = 0;
-                    let mut id = writer * 1_000_000;
-                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                        id += 1;
-                        // Users go on; orders are refused while their place is being agreed on.
-                        assert!(
-                            wire.query(&format!("insert into users values ({id}, 'u')")).sqlstate().is_none()
-                        );
-                        let reply = wire.query(&format!("insert into orders values ({id}, 1)"));
-                        match reply.sqlstate() {
-                            None => written += 1,
-                            Some(code) => assert_eq!(code, "55000", "{reply:?}"),
-                        }
-                        wire.query(&format!("delete from orders where user_id = {id}"));
-                    }
-                    written
-                })
-            })
-            .collect();
+    let stop = AtomicBool::new(false);
+    let written: u64 = std::thread::scope(|scope| {
+        let start = |writer: u64| {
+            let (proxy, stop) = (if writer % 2 == 0 { &one } else { &two }, &stop);
+            scope.spawn(move || write_orders(proxy, writer * 1_000_000, stop))
+        };
+        let writers: Vec<_> = (0..4).map(start).collect();
+        let stopped = Stop(&stop);
         std::thread::sleep(Duration::from_millis(300));
-        rewrite(&here, &format!("{RULES}{MORE}"));
-        rewrite(&there, &format!("{RULES}{MORE}"));
-        // Rows come and go: some try finds the table empty.
-        eventually("the rule is taken", 60, || {
-            reload(&one);
-            std::thread::sleep(Duration::from_millis(200));
-            all[0].app().value("select count(*) from howdah.placement where table_name = 'orders'") == "1"
-        });
-        reload(&two);
+        for (dir, proxy) in [(&here, &one), (&there, &two)] {
+            rewrite(dir, &format!("{RULES}{MORE}"));
+            reload(proxy);
+        }
+        let taken = "select count(*) from howdah.placement where table_name = 'orders'";
+        eventually("the rule is taken", 30, || all[0].app().value(taken) == "1");
         std::thread::sleep(Duration::from_millis(1500));
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        let written: u64 = writers.into_iter().map(|writer| writer.join().unwrap()).sum();
-        assert!(written > 20, "{written}");
+        drop(stopped);
+        writers.into_iter().map(|writer| writer.join().unwrap()).sum()
     });
+    assert!(written > 20, "{written}");
     nothing_astray(&all, 3);
-    for id in 1..30 {
-        let mut wire = if id % 2 == 0 { one.app() } else { two.app() };
-        wire.run(&format!("insert into orders values ({id}, 2)"));
-    }
     for (number, shard) in all.iter().enumerate() {
         let sql = format!("select count(*) from orders where not {}", on_shard("user_id", number, 3));
-        assert_eq!(shard.app().value(&sql), "0");
+        assert_eq!(shard.app().value(&sql), "0", "shard {number}");
     }
-    assert_eq!(two.app().value("select count(*) from orders"), "29");
+    for proxy in [&one, &two] {
+        assert_eq!(proxy.app().value("select count(*) from orders"), written.to_string());
+    }
 }
 
 #[test]

@@ -10,10 +10,15 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// How long the start waits for a store; where it is out of reach, the proxy starts without.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it waits besides for shards other than the home shard.
+const SHARDS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Changed rules that could not be agreed on are tried again after this long.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// The keepers by cluster.
 #[derive(Debug, Default)]
@@ -27,7 +32,7 @@ struct Kept {
     /// Changes with everything but the rules.
     fingerprint: String,
     /// As last given to the keeper.
-    rules: Arc<Rules>,
+    wanted: watch::Sender<Arc<Rules>>,
     started: Option<oneshot::Receiver<Result<(), StoreError>>>,
 }
 
@@ -87,7 +92,8 @@ impl Stores {
         };
         let (keeper, started) = Keeper::new(settings, Arc::clone(rules));
         let view = Arc::clone(keeper.view());
-        let new = Kept { keeper, fingerprint, rules: Arc::clone(rules), started: Some(started) };
+        let wanted = watch::Sender::new(Arc::clone(rules));
+        let new = Kept { keeper, fingerprint, wanted, started: Some(started) };
         if let Some(old) = kept.insert(cluster.name.clone(), new)
             && tokio::runtime::Handle::try_current().is_ok()
         {
@@ -96,28 +102,33 @@ impl Stores {
         Ok(Some(view))
     }
 
-    /// Starts the keepers that do not run yet, on this thread's runtime, and gives their keepers changed rules.
-    pub(super) fn start(&self, config: &Config) {
+    /// Starts the keepers, on this thread's runtime.
+    pub(super) fn start(&self) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in kept.values_mut() {
+            one.keeper.start();
+        }
+    }
+
+    /// After a reload: starts the keepers that do not run yet, and gives the others the rules.
+    pub(super) fn change(&self, config: &Config) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|name, _| config.clusters.contains_key(name));
         for (name, one) in kept.iter_mut() {
-            one.keeper.start();
-            let Some(cluster) = config.clusters.get(name) else { continue };
-            let Ok(rules) = assemble::rules(cluster) else { continue };
-            if *rules == *one.rules {
+            if one.keeper.start() {
                 continue;
             }
-            one.rules = Arc::clone(&rules);
-            let (view, cluster) = (Arc::clone(one.keeper.view()), name.clone());
-            tokio::spawn(async move {
-                match view.change_rules(rules).await {
-                    Ok(()) => tracing::info!(cluster, "the sharding rules are in force"),
-                    Err(error) => {
-                        let hint = error.hint();
-                        tracing::error!(cluster, hint, "the sharding rules are not changed: {error}");
-                    }
-                }
-            });
+            let Some(cluster) = config.clusters.get(name) else { continue };
+            let Ok(rules) = assemble::rules(cluster) else { continue };
+            // Also where they are as before: an attempt that failed is made again.
+            one.wanted.send_replace(Arc::clone(&rules));
+            let change = Change {
+                cluster: name.clone(),
+                view: Arc::clone(one.keeper.view()),
+                rules,
+                wanted: one.wanted.subscribe(),
+            };
+            tokio::spawn(change.make());
         }
     }
 
@@ -128,17 +139,20 @@ impl Stores {
     pub(super) async fn started(&self) -> Result<(), String> {
         let outcomes: Vec<_> = {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.iter_mut().filter_map(|(name, one)| Some((name.clone(), one.started.take()?))).collect()
+            let started = |(name, one): (&String, &mut Kept)| {
+                Some((name.clone(), Arc::clone(one.keeper.view()), one.started.take()?))
+            };
+            kept.iter_mut().filter_map(started).collect()
         };
         let end = tokio::time::Instant::now() + START_TIMEOUT;
-        for (cluster, outcome) in outcomes {
+        for (cluster, view, outcome) in outcomes {
             match tokio::time::timeout_at(end, outcome).await {
                 Ok(Ok(Err(error))) if !error.is_passing() => {
                     let hint = error.hint().map(|hint| format!("\nHINT: {hint}")).unwrap_or_default();
                     return Err(format!("cluster \"{cluster}\": {error}{hint}"));
                 }
                 Ok(Ok(Err(error))) => tracing::error!(cluster, "{error}"),
-                Ok(Ok(Ok(())) | Err(_)) => {}
+                Ok(Ok(Ok(())) | Err(_)) => view.shards_ready(SHARDS_TIMEOUT).await,
                 Err(_elapsed) => {
                     tracing::warn!(cluster, "the store is out of reach: statements wait for it");
                 }
@@ -152,6 +166,40 @@ impl Stores {
         let kept = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
         for (_, one) in kept {
             one.keeper.end().await;
+        }
+    }
+}
+
+/// Rules on their way into force.
+struct Change {
+    cluster: String,
+    view: Arc<View>,
+    rules: Arc<Rules>,
+    wanted: watch::Receiver<Arc<Rules>>,
+}
+
+impl Change {
+    /// Tries until it is done, can only be put right by hand, or other rules are wanted.
+    async fn make(mut self) {
+        let mut told = None;
+        loop {
+            let Err(error) = self.view.change_rules(Arc::clone(&self.rules)).await else {
+                tracing::info!(cluster = self.cluster, "the sharding rules are in force");
+                return;
+            };
+            let text = error.to_string();
+            if told.as_ref() != Some(&text) {
+                let hint = error.hint();
+                tracing::error!(cluster = self.cluster, hint, "the sharding rules are not changed: {text}");
+                told = Some(text);
+            }
+            if !error.is_passing() {
+                return;
+            }
+            tokio::select! {
+                _other_wanted = self.wanted.changed() => return,
+                () = tokio::time::sleep(RETRY_PAUSE) => {}
+            }
         }
     }
 }

@@ -9,13 +9,17 @@ use super::lease;
 use super::link::Link;
 use super::records::{self, Identity, Stored};
 use super::settings::Common;
-use super::settle::wait_for;
+use super::settle::{SETTLE_TIMEOUT, wait_for};
 use crate::ids::ShardId;
 use crate::rules::Rules;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Held while the store is made or its rules change, so that two proxies do not do it at once.
 const LOCK: i64 = 0x486f_7764_6168_0002;
+
+/// How long a change waits where another is under way.
+const RACED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Makes the store of a cluster that has none: its id, and the layout of the rules as they are.
 pub(super) async fn first_start(home: &Link, shard: &str, rules: &Rules) -> Result<Identity, StoreError> {
@@ -38,9 +42,20 @@ async fn make(home: &Link, shard: &str, rules: &Rules) -> Result<Identity, Store
     Ok(identity)
 }
 
+/// Puts the layout of these rules in place of the stored one, after what other proxies are changing.
+pub(super) async fn change_rules(common: &Common, rules: &Rules) -> Result<(), StoreError> {
+    let end = Instant::now() + SETTLE_TIMEOUT;
+    loop {
+        match try_change(common, rules).await {
+            Err(StoreError::Raced) if Instant::now() < end => tokio::time::sleep(RACED_PAUSE).await,
+            changed => return changed,
+        }
+    }
+}
+
 /// Puts the layout of these rules in place of the stored one. The proxies use none of the tables that change
 /// from before the rows are looked for until after the layout is written.
-pub(super) async fn change_rules(common: &Common, rules: &Rules) -> Result<(), StoreError> {
+async fn try_change(common: &Common, rules: &Rules) -> Result<(), StoreError> {
     let home = common.open(common.settings.home, Arc::default()).await?;
     let stored = records::read(&home).await?.ok_or(StoreError::Broken("is empty"))?;
     let layout = Layout::of(rules);
@@ -79,7 +94,7 @@ async fn announce(common: &Common, home: &Link, differences: &[Difference]) -> R
     let sql = "INSERT INTO howdah.rules_change (epoch, subjects) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id";
     let rows = home.rows(sql, &[&common.epoch(), &subjects]).await?;
     let Some(row) = rows.first() else {
-        return Err(StoreError::NotAgreed("another proxy is changing rules".to_owned()));
+        return Err(StoreError::Raced);
     };
     home.run("NOTIFY howdah").await?;
     home.value(row, 0)
@@ -110,16 +125,14 @@ async fn agree(
 async fn write(home: &Link, rules: &Rules, stored: &Stored, change: Option<i64>) -> Result<(), StoreError> {
     home.run(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})")).await?;
     let written = async {
-        let changed_meanwhile =
-            || StoreError::NotAgreed("another proxy changed the rules meanwhile".to_owned());
         let sql = "SELECT FROM howdah.state WHERE version = $1 FOR UPDATE";
         if home.rows(sql, &[&stored.version]).await?.is_empty() {
-            return Err(changed_meanwhile());
+            return Err(StoreError::Raced);
         }
         if let Some(change) = change {
             let sql = "DELETE FROM howdah.rules_change WHERE id = $1 RETURNING true";
             if home.rows(sql, &[&change]).await?.is_empty() {
-                return Err(changed_meanwhile());
+                return Err(StoreError::Raced);
             }
         }
         records::write(home, rules, Some(stored)).await?;

@@ -82,6 +82,9 @@ pub enum StoreError {
         /// Its place by the new rules.
         after: String,
     },
+    /// Another proxy changes rules at this moment.
+    #[error("another proxy is changing the sharding rules")]
+    Raced,
     /// Changed rules could not be agreed on now.
     #[error("the changed sharding rules are not in force yet: {0}")]
     NotAgreed(String),
@@ -125,7 +128,10 @@ impl StoreError {
     pub fn is_passing(&self) -> bool {
         match self {
             StoreError::Connect { source, .. } => source.is_transient(),
-            StoreError::Postgres { .. } | StoreError::Timeout { .. } | StoreError::NotAgreed(_) => true,
+            StoreError::Postgres { .. }
+            | StoreError::Timeout { .. }
+            | StoreError::Raced
+            | StoreError::NotAgreed(_) => true,
             _ => false,
         }
     }

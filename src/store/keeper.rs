@@ -81,11 +81,12 @@ impl Keeper {
         (Keeper { common, waiting: Some(waiting), tasks: Vec::new() }, outcome)
     }
 
-    /// Starts the tasks, on the runtime of this thread, if they do not run yet.
-    pub fn start(&mut self) {
-        let Some(Waiting { work, ears, pulses }) = self.waiting.take() else { return };
+    /// Starts the tasks, on the runtime of this thread; `false`: they run already.
+    pub fn start(&mut self) -> bool {
+        let Some(Waiting { work, ears, pulses }) = self.waiting.take() else { return false };
         self.tasks.push(tokio::spawn(work.run(ears)).abort_handle());
         self.tasks.extend(pulses.into_iter().map(|pulse| tokio::spawn(pulse.run()).abort_handle()));
+        true
     }
 
     /// What this proxy knows of the cluster.

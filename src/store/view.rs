@@ -166,6 +166,16 @@ impl View {
         }
     }
 
+    /// Waits until every shard was looked at, but no longer than `limit`.
+    pub async fn shards_ready(&self, limit: Duration) {
+        let end = tokio::time::Instant::now() + limit;
+        for shard in (0..self.leases.len()).filter_map(|at| u16::try_from(at).ok()) {
+            let left = end.saturating_duration_since(tokio::time::Instant::now());
+            // Who needs a shard that is down is told so.
+            let _not_reached = self.shard_ready(ShardId(shard), left).await;
+        }
+    }
+
     fn usable(&self, shard: ShardId) -> Option<Usable> {
         self.snapshot.load().as_ref().map(|snapshot| snapshot.usable(shard).clone())
     }
