@@ -446,6 +446,31 @@ fn a_statement_reused_with_other_keys_goes_to_the_right_shard_each_time() {
 }
 
 #[test]
+fn the_users_schema_is_that_of_the_role_in_force() {
+    let stage = Stage::new();
+    let made = "create role \"Other One\" superuser; create schema \"Other One\";
+        create table \"Other One\".users (id int8, name text); insert into \"Other One\".users values (5, 'theirs')";
+    stage.shards[0].app().run(made);
+    stage.plain.app().run(made);
+    for role in [
+        "set role \"Other One\"",
+        "set session authorization 'Other One'",
+        "select set_config('role', 'Other One', false)",
+    ] {
+        let (mut through, mut direct) = (stage.howdah.app(), stage.plain.app());
+        for wire in [&mut through, &mut direct] {
+            wire.run("select name from users where id = 5");
+            wire.run(role);
+        }
+        let sql = "select name from users where id = 5";
+        assert_eq!(direct.value(sql), "theirs");
+        assert_eq!(through.value(sql), "theirs", "{role}");
+        through.run("reset role; reset session authorization");
+        assert_eq!(through.value(sql), "name 5", "{role}");
+    }
+}
+
+#[test]
 fn planted_differences_are_found() {
     let plain = Postgres::start();
     for sql in [SCHEMA, HOME, USERS, ORDERS] {

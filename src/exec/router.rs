@@ -236,6 +236,10 @@ impl Router {
         if let Some(replay) = settings.get("search_path") {
             lifted.normalised.extend_from_slice(replay);
         }
+        for setting in ROLES {
+            lifted.normalised.push(0);
+            lifted.normalised.extend_from_slice(settings.get(setting).unwrap_or_default());
+        }
         lifted.normalised.push(u8::from(standard_conforming_strings));
         lifted.normalised.extend_from_slice(&loaded.version.to_be_bytes());
         if let Some(planned) = self.plans.get(lifted.normalised.as_slice()) {
@@ -251,9 +255,15 @@ impl Router {
                 "Set search_path to a plain list of schemas.",
             ));
         };
+        let Some(user) = acting_user(settings, &self.user) else {
+            return Err(SqlError::refused(
+                "this form of SET ROLE or SET SESSION AUTHORIZATION is not understood with sharded tables",
+                "Give the role by its plain name.",
+            ));
+        };
         let context = Context {
             schema: &loaded.schema,
-            search_path: &SearchPath::parse(&path, &self.user),
+            search_path: &SearchPath::parse(&path, &user),
             standard_conforming_strings,
             hints: Hints::default(),
         };
@@ -261,6 +271,38 @@ impl Router {
         self.plans.insert(lifted.normalised.as_slice().into(), Arc::clone(&planned));
         Ok((planned, loaded.version))
     }
+}
+
+/// The settings that say who acts, the outer one first.
+const ROLES: [&str; 2] = ["session_authorization", "role"];
+
+/// The user that `"$user"` in a search path stands for: `login`, or whom SET ROLE made of it.
+fn acting_user(settings: &Settings, login: &str) -> Option<String> {
+    let mut user = login.to_owned();
+    let mut session_user = user.clone();
+    for setting in ROLES {
+        let Some(replay) = settings.get(setting) else { continue };
+        let name = match parse_set_config(replay, true) {
+            Some(calls) => match calls.as_slice() {
+                [call] => call.value.clone(),
+                _ => return None,
+            },
+            None => match parse_setting(replay, true)? {
+                SettingCommand::Set { value: SettingValue::List(list), .. } => match list.as_slice() {
+                    [name] => name.clone(),
+                    _ => return None,
+                },
+                _ => return None,
+            },
+        };
+        let name = String::from_utf8(name).ok()?;
+        let goes_back = (setting == "role" && name == "none") || name == "default";
+        user = if goes_back { session_user.clone() } else { name };
+        if setting == "session_authorization" {
+            session_user.clone_from(&user);
+        }
+    }
+    Some(user)
 }
 
 /// The value that a statement gives to `search_path`, as SHOW would print it.
