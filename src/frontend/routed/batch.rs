@@ -179,6 +179,11 @@ impl Client {
         if ends && status == TransactionStatus::InBlock && needs.binds > 1 {
             return Ok(true);
         }
+        let has = |wanted| needs.commands.iter().any(|(command, ..)| *command == wanted);
+        if status == TransactionStatus::Idle && has(Command::Begin) && has(Command::Everywhere) {
+            // Shards that join the block later have to be told.
+            return Ok(true);
+        }
         // What follows behind a Flush may need another shard.
         Ok(!ends_with_sync
             && needs.executes > 0

@@ -91,7 +91,6 @@ impl Client {
                     {
                         return self.refuse(frontend::QUERY, &error).await;
                     }
-                    self.begin_natural(many, shard)?;
                     self.send_to(frame, shard).await
                 }
                 None => self.run_several(&sql, &statements).await,
@@ -104,9 +103,8 @@ impl Client {
         let Some(shard) = one_shard(many) else { return Ok(None) };
         let commands = many.iter().any(|one| one.command != Command::Plain || one.is_local_setting);
         let changes = many.iter().any(|one| one.changes_names);
-        let is_alone = self.routed()?.parked.is_empty();
         let shard = shard.unwrap_or(self.current_or_home()?);
-        Ok((!changes && (is_alone || !commands)).then_some(shard))
+        Ok((!changes && !commands).then_some(shard))
     }
 
     /// The query's aim, where it is the last one but for numbers.
@@ -130,18 +128,6 @@ impl Client {
         let in_use = self.lease.is_some();
         let routed = self.routed()?;
         Ok(if in_use { routed.current } else { routed.home() })
-    }
-
-    /// A BEGIN inside a message that goes whole to one shard: shards that join later open the block too.
-    fn begin_natural(&mut self, many: &[Aimed], shard: ShardId) -> Result<(), End> {
-        if let Some(one) = many.iter().find(|one| one.command == Command::Begin)
-            && self.session.status() == TransactionStatus::Idle
-        {
-            let mut block = super::block::Block::new(b"BEGIN", &one.modes);
-            block.wrote = many.iter().any(|one| one.writes).then_some(shard);
-            self.routed()?.block = Some(block);
-        }
-        Ok(())
     }
 
     /// What a statement is, before it is planned.
