@@ -732,7 +732,10 @@ impl Client {
         }
         let pinned = !self.session.pins().is_empty();
         let (owed, told, committing) = match self.lease.as_mut().and_then(|lease| lease.connection()) {
-            Some(connection) => (owed(connection), connection.state.failed, connection.state.committing),
+            Some(connection) => {
+                let state = &connection.state;
+                (owed(connection), state.failed || (pinned && state.is_ending), state.committing)
+            }
             None => (Owed::Nothing, false, false),
         };
         let lost = if committing { lost_in_commit(&shard) } else { lost(&shard) };

@@ -315,6 +315,9 @@ impl Session {
         }
         let Some(entry) = server.expected.front_mut() else {
             // Not an answer: the server is about to end the connection, and says why.
+            // Whatever is asked of it from now on was not told an error yet.
+            server.failed = false;
+            server.is_ending = true;
             return Ok(Verdict::Forward);
         };
         let on_error = entry.on_error.take();

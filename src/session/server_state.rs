@@ -37,6 +37,8 @@ pub struct ServerState {
     pub expected: VecDeque<Expected>,
     /// An error was reported since the last ReadyForQuery.
     pub failed: bool,
+    /// The server said, unasked, that it ends the connection.
+    pub is_ending: bool,
     /// Whether an error was reported before the last ReadyForQuery.
     pub has_failed: bool,
     /// After an error the server ignores messages until Sync, and that Sync was not sent yet.
@@ -66,6 +68,7 @@ impl ServerState {
             unnamed: 0,
             expected: VecDeque::new(),
             failed: false,
+            is_ending: false,
             has_failed: false,
             skipping: false,
             unsynced: false,
@@ -82,6 +85,7 @@ impl ServerState {
             && self.status == TransactionStatus::Idle
             && !self.skipping
             && !self.unsynced
+            && !self.is_ending
             && self.copy == Copy::None
     }
 
