@@ -110,7 +110,9 @@ pub fn run(
 
 fn thread_count(config: &Config) -> usize {
     match config.general.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        // The other half is for the kernel's part of the work, and for whatever else the machine does: a thread
+        // that has to wait for a core holds up all of its clients.
+        0 => std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2),
         threads => usize::from(threads),
     }
 }

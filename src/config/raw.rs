@@ -83,7 +83,7 @@ pub struct RawConfig {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "General")]
 pub struct RawGeneral {
-    /// Worker threads; 0: one per core. A change needs a restart.
+    /// Worker threads; 0: one for every two cores. A change needs a restart.
     #[schemars(extend("default" = 0), range(max = 1024))]
     pub threads: Option<At<u16>>,
     /// What this installation is called, in logs and metrics: 1 to 63 of a-z, 0-9, `_` and `-`.

@@ -36,6 +36,9 @@ pub(super) const UNSENT_MAX: usize = 1024 * 1024;
 /// While the server owes more replies than this, it is given no more messages.
 pub(super) const OWED_MAX: usize = 16 * 1024;
 
+/// Buffers of an idle client up to this size are kept.
+const KEPT_BYTES_MAX: usize = 512;
+
 /// How often a connection is asked for, where the pool was replaced or the connection does not suit.
 const ATTACH_ATTEMPTS: usize = 1000;
 
@@ -265,7 +268,7 @@ impl Client {
     fn compact(&mut self) {
         if self.consumed == self.input.len() {
             self.consumed = 0;
-            if self.input.capacity() > 1024 {
+            if self.input.capacity() > KEPT_BYTES_MAX {
                 self.input = Vec::new();
             } else {
                 self.input.clear();
@@ -274,7 +277,7 @@ impl Client {
             self.input.drain(..self.consumed);
             self.consumed = 0;
         }
-        if self.out.is_empty() && self.out.capacity() > 1024 {
+        if self.out.is_empty() && self.out.capacity() > KEPT_BYTES_MAX {
             self.out = Vec::new();
         }
     }
@@ -569,7 +572,8 @@ impl Client {
             let Some(pool) = self.database.pool(shard).cloned() else {
                 return Ok(Err(SqlError::new(sqlstate::INTERNAL_ERROR, "the cluster has no shards")));
             };
-            let checkout = match self.checkout(&pool).await? {
+            // Boxed: what opens a connection is large, and an idle client is not to carry it.
+            let checkout = match Box::pin(self.checkout(&pool)).await? {
                 Checkout::Done(result) => result,
                 Checkout::Cancelled => {
                     return Ok(Err(SqlError::new(

@@ -82,7 +82,7 @@ impl Config {
 /// Settings of the whole process. A duration or limit that is `None` is switched off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct General {
-    /// Worker threads; 0: one per core.
+    /// Worker threads; 0: one for every two cores.
     pub threads: u16,
     /// What the installation is called.
     pub cluster_name: String,

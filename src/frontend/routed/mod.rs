@@ -82,7 +82,7 @@ impl Client {
                     return Ok(Some(end));
                 }
                 self.wait_quiet().await?;
-                self.routed_query(frame).await?;
+                Box::pin(self.routed_query(frame)).await?;
                 Ok(Some(end))
             }
             frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL => {
@@ -97,7 +97,7 @@ impl Client {
                     "function calls by the function-call message are not supported with several shards",
                     "Call the function in a SELECT.",
                 );
-                self.refuse(tag, &error).await?;
+                Box::pin(self.refuse(tag, &error)).await?;
                 Ok(Some(frame.end))
             }
             _ if self.is_copying() => {
@@ -112,7 +112,7 @@ impl Client {
                 }
                 let Some(end) = self.batch_end(frame.start)? else { return Ok(None) };
                 self.wait_quiet().await?;
-                self.routed_batch(frame.start..end).await?;
+                Box::pin(self.routed_batch(frame.start..end)).await?;
                 Ok(Some(end))
             }
         }

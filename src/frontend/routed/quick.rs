@@ -36,7 +36,7 @@ impl Client {
         let messages = start..quick.end;
         if let Err(error) = self.go_to(&quick).await? {
             let frames = self.frames(messages);
-            return self.refuse_batch(&frames, error).await.map(|()| Some(quick.end));
+            return Box::pin(self.refuse_batch(&frames, error)).await.map(|()| Some(quick.end));
         }
         self.forward_all(messages.clone())?;
         if self.session.status() != TransactionStatus::Idle {
@@ -51,12 +51,12 @@ impl Client {
     pub(super) async fn quick_query(&mut self, frame: Range<usize>) -> Result<bool, End> {
         let Some(quick) = self.read_query(&frame) else { return Ok(false) };
         if let Err(error) = self.note_quick_write(&quick)? {
-            self.refuse(frontend::QUERY, &error).await?;
+            Box::pin(self.refuse(frontend::QUERY, &error)).await?;
         } else if self.take_shard_at_once(quick.shard) {
             self.began.get_or_insert(quick.now);
             self.forward(frame)?;
         } else {
-            self.send_to(frame, quick.shard).await?;
+            Box::pin(self.send_to(frame, quick.shard)).await?;
         }
         Ok(true)
     }
@@ -67,7 +67,7 @@ impl Client {
             return Ok(Err(error));
         }
         if !self.take_shard_at_once(quick.shard)
-            && let Err(error) = self.use_shard(quick.shard).await?
+            && let Err(error) = Box::pin(self.use_shard(quick.shard)).await?
         {
             return Ok(Err(error));
         }
