@@ -70,6 +70,44 @@ fn equal_schemas_give_equal_catalogs_whatever_the_order_of_rows() {
     assert!(read(&session.run(LOAD_SQL).rows()) != catalog);
 }
 
+/// A client may have changed a table in a block that is still open: whoever reads the catalog does not wait.
+#[test]
+fn tables_that_are_locked_are_read_without_waiting() {
+    let mut session = database(
+        "locked",
+        "CREATE SEQUENCE s; CREATE TABLE a (id int PRIMARY KEY DEFAULT nextval('s'), b text DEFAULT lower('X'),
+            c int GENERATED ALWAYS AS (id + 1) STORED, CHECK (c > 0));\n
+        CREATE TABLE p (id int) PARTITION BY RANGE (id);\n
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (5);\n
+        CREATE VIEW v AS SELECT a.id, p.id AS p FROM a, p; CREATE VIEW over_v AS SELECT * FROM v;\n
+        CREATE MATERIALIZED VIEW m AS SELECT * FROM p; CREATE VIEW free AS SELECT 1 AS one",
+    );
+    let free = read(&session.run(LOAD_SQL).rows());
+    let mut other = Postgres::shared().session("app", "locked");
+    other.run("BEGIN; LOCK TABLE public.a, public.p IN ACCESS EXCLUSIVE MODE");
+    let locked = read(&session.run(LOAD_SQL).rows());
+    for before in free.relations() {
+        let mut expected = before.clone();
+        if ["v", "m", "over_v"].contains(&before.name.as_str()) {
+            // LOCK TABLE of a view's table leaves the view itself readable.
+            expected.view = expected.view.filter(|_| before.name == "over_v");
+        }
+        assert!(locked.relation("public", &before.name) == Some(&expected), "{}", before.name);
+    }
+    other.run("ROLLBACK");
+    assert!(read(&session.run(LOAD_SQL).rows()) == free);
+}
+
+#[test]
+fn names_are_read_as_utf8_and_by_the_user_who_logged_in_whatever_is_set() {
+    let mut session = database("encoded", "CREATE TABLE \"größe\" (id int); CREATE ROLE catalog_nobody");
+    session.run("SET client_encoding = 'LATIN1'; SET ROLE catalog_nobody; SET statement_timeout = 1");
+    let catalog = read(&session.run(LOAD_SQL).rows());
+    assert!(catalog.relation("public", "größe").is_some());
+    assert_eq!(catalog.database().loaded_by, "app");
+    session.run("RESET ALL; RESET ROLE; DROP ROLE catalog_nobody");
+}
+
 #[test]
 fn the_query_leaves_the_sessions_settings_alone() {
     let mut session = database("kept", "SET search_path = nowhere");

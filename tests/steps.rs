@@ -133,6 +133,20 @@ fn a_client_that_leaves_in_the_middle_leaves_nothing() {
 }
 
 #[test]
+fn a_block_over_several_shards_is_not_prepared() {
+    let stage = Stage::new(2);
+    let mut wire = stage.howdah.app();
+    for before in
+        ["select count(*) from kv", "update kv set v = 'x' where k = 1; update kv set v = 'v1' where k = 1"]
+    {
+        wire.run(&format!("begin; select count(*) from log; {before}"));
+        let reply = wire.query("prepare transaction 'several'");
+        assert_eq!((reply.sqlstate().as_deref(), reply.status()), (Some("0A000"), 'E'), "{before}");
+        wire.run("rollback");
+    }
+}
+
+#[test]
 fn planted_differences_are_found() {
     let stage = Stage::new(2);
     let scripts = corpus();

@@ -10,6 +10,7 @@ mod support;
 use support::compare::difference;
 use support::config::Config;
 use support::postgres::Postgres;
+use support::process;
 use support::proxy::Howdah;
 use support::relay::{Fault, Relay};
 use support::script::{self, Script, Sending, Step};
@@ -102,6 +103,61 @@ fn sessions() {
 #[test]
 fn values_and_sizes() {
     holds_through_howdah("values");
+}
+
+const UNRELATED: &str = "
+[[group]]
+name = \"far\"
+
+[[sharded]]
+table = \"far.away\"
+key = \"id\"
+group = \"far\"
+";
+
+/// A database of several shards answers the same where no sharded table is asked for; or it refuses, with
+/// the code of what it does not support.
+fn holds_when_routed(rules: &str, refused: &[&str]) {
+    let other = Postgres::start();
+    let folder = process::temporary_folder("rules");
+    std::fs::write(folder.join("rules.toml"), rules).unwrap();
+    let ports = [Postgres::shared().port, other.port];
+    let howdah = Howdah::start(&Config::new(&ports).pool("size", 2).rules(folder));
+    let mut found: Vec<String> = CORPUS
+        .iter()
+        .flat_map(|(name, _)| differences(name, howdah.port, |_| vec![Sending::Whole]))
+        .collect();
+    found.retain(|difference| {
+        let is_refusal = difference.split("howdah").nth(1).is_some_and(|answer| answer.contains("\"0A000\""));
+        !is_refusal || !refused.iter().any(|name| difference.starts_with(name))
+    });
+    assert!(found.is_empty(), "{} exchanges differ:\n{}", found.len(), found.join("\n\n"));
+}
+
+#[test]
+fn a_routed_database_answers_the_same_where_no_sharded_table_is_asked_for() {
+    // User code, names that are not plain, and settings that cannot be known may lead to a sharded table.
+    let refused = [
+        "simple: errors raised by a function",
+        "simple: context of an error",
+        "simple: notice",
+        "simple: command tags",
+        "simple: call commits inside",
+        "simple: unicode escapes",
+        "extended: notice in execute",
+        "extended: call",
+        "extended: do",
+        "extended: set_config with parameters",
+        "pipeline: notices in a pipeline",
+        "session: set_config",
+        "session: a function that sets",
+        "session: role",
+        "session: SQL statement run by the protocol",
+        "session: function call message",
+        "values: error message of a size",
+        "values: notice of a size",
+    ];
+    holds_when_routed(UNRELATED, &refused);
 }
 
 #[test]

@@ -64,6 +64,15 @@ called AS MATERIALIZED (
   SELECT DISTINCT d.classid, d.objid, t.name
   FROM pg_catalog.pg_depend d JOIN tainted t ON t.classid = d.refclassid AND t.oid = d.refobjid
 ),
+hidden AS MATERIALIZED (
+  SELECT w.ev_class AS oid
+  FROM pg_catalog.pg_locks l
+  JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = l.relation
+    AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+  JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid
+  WHERE l.mode = 'AccessExclusiveLock' AND l.locktype = 'relation'
+    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+),
 base AS MATERIALIZED (
   WITH RECURSIVE up AS (
     SELECT t.oid, t.typbasetype AS base FROM pg_catalog.pg_type t WHERE t.typtype = 'd'
@@ -121,7 +130,7 @@ FROM pg_catalog.pg_class c WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regna
 UNION ALL
 SELECT 'relation', r.oid::text, r.nspname, r.relname, r.relkind::text, r.relrowsecurity::text,
   pg_catalog.pg_get_userbyid(r.relowner), (r.relpersistence = 'u')::text, r.reloptions::text,
-  CASE WHEN r.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(r.oid) END, NULL, NULL
+  CASE WHEN r.relkind IN ('v', 'm') AND r.oid NOT IN (SELECT oid FROM hidden) THEN pg_catalog.pg_get_viewdef(r.oid) END, NULL, NULL
 FROM relation r
 UNION ALL
 SELECT 'column', a.attrelid::text, a.attnum::text, a.attname, coalesce(b.base, a.atttypid)::text,
@@ -129,7 +138,7 @@ SELECT 'column', a.attrelid::text, a.attnum::text, a.attname, coalesce(b.base, a
     WHEN d.oid IS NULL THEN 'none'
     WHEN a.attgenerated <> '' THEN 'generated'
     WHEN d.oid IN (SELECT objid FROM called WHERE classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass) THEN 'function'
-    WHEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) ~* '(nextval|currval|lastval|setval|advisory|txid_|pg_current_xact)' THEN 'sequence'
+    WHEN pg_catalog.pg_get_expr(d.adbin, 0) ~* '(nextval|currval|lastval|setval|advisory|txid_|pg_current_xact)' THEN 'sequence'
     ELSE 'plain' END,
   a.atttypid::text, a.atttypmod::text, a.attcollation::text, a.attnotnull::text, a.attidentity::text, NULL
 FROM attribute a
@@ -155,7 +164,7 @@ UNION ALL
 SELECT 'label', e.enumtypid::text, e.enumlabel, e.enumsortorder::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_enum e
 UNION ALL
-SELECT 'parent', i.inhrelid::text, i.inhparent::text, pg_catalog.pg_get_expr(c.relpartbound, c.oid), NULL, NULL, NULL, NULL, NULL,
+SELECT 'parent', i.inhrelid::text, i.inhparent::text, pg_catalog.pg_get_expr(c.relpartbound, 0), NULL, NULL, NULL, NULL, NULL,
   NULL, NULL, NULL
 FROM pg_catalog.pg_inherits i JOIN relation r ON r.oid = i.inhrelid JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
 UNION ALL

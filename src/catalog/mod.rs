@@ -33,10 +33,16 @@ use std::collections::{BTreeMap, BTreeSet};
 /// columns, for [`Catalog::from_rows`].
 ///
 /// The settings hold for this query only. Names come with their schemas, values in one form wherever they
-/// are read; a lock that somebody else holds on a view is not waited for long; compiling the query to
-/// machine code would take longer than running it.
+/// are read, whoever had the session before; compiling the query to machine code would take longer than
+/// running it.
+///
+/// It waits for no lock on a table: a client may have changed one in a block that is open while it asks for
+/// the catalog. So `pg_get_expr` is given no relation, which it would lock, and a view whose relations are
+/// locked comes without its definition. The timeout is for locks taken in between.
 pub const LOAD_SQL: &str = concat!(
-    "SET LOCAL search_path = pg_catalog; SET LOCAL jit = off; SET LOCAL lock_timeout = '5s'; \
+    "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL client_encoding = 'UTF8'; \
+     SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '1s'; \
+     SET LOCAL search_path = pg_catalog; SET LOCAL jit = off; \
      SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'postgres'; \
      SET LOCAL quote_all_identifiers = off; SET LOCAL standard_conforming_strings = on;\n",
     include_str!("load.sql")

@@ -25,7 +25,7 @@ pub struct Relation {
     pub partition_key: Option<PartitionKey>,
     /// Of a partition: the values that it takes, as `FOR VALUES ...` or `DEFAULT`.
     pub partition_bound: Option<String>,
-    /// Of a view or materialized view: its definition.
+    /// Of a view or materialized view: its definition, unless somebody else's lock hides it at the moment.
     pub view: Option<Box<View>>,
     /// For a view: the relations that its definition or rules name; for a table: those that its rules and
     /// policies name (OIDs).

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const PLANS_MAX: u64 = 10_000;
 /// A catalog older than this is read again before it is used: changes made beside Howdah are seen.
 const CATALOG_AGE_MAX: Duration = Duration::from_secs(5);
+/// A catalog that could not be read anew serves for as long before that is tried again.
+const CATALOG_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why the catalog could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,7 @@ pub struct Router {
     rules: Arc<Rules>,
     user: Box<str>,
     loaded: ArcSwapOption<Loaded>,
+    failed_at: ArcSwapOption<Instant>,
     plans: Cache<Box<[u8]>, Arc<Planned>>,
 }
 
@@ -159,7 +162,13 @@ impl Values for Spanned<'_> {
 impl Router {
     /// Without a catalog yet.
     pub fn new(rules: Arc<Rules>, user: &str) -> Self {
-        Router { rules, user: user.into(), loaded: ArcSwapOption::empty(), plans: Cache::new(PLANS_MAX) }
+        Router {
+            rules,
+            user: user.into(),
+            loaded: ArcSwapOption::empty(),
+            failed_at: ArcSwapOption::empty(),
+            plans: Cache::new(PLANS_MAX),
+        }
     }
 
     /// The rules.
@@ -167,7 +176,8 @@ impl Router {
         &self.rules
     }
 
-    /// Whether the catalog is as of this schema epoch, and not too old.
+    /// Whether the catalog is as of this schema epoch, and not too old; or there is one, and reading it anew
+    /// has just failed.
     pub fn is_current(&self, epoch: u64) -> bool {
         self.version_if_current(epoch, Instant::now()).is_some()
     }
@@ -177,7 +187,14 @@ impl Router {
         let loaded = self.loaded.load();
         let loaded = loaded.as_ref()?;
         let age = now.saturating_duration_since(loaded.read_at);
-        (loaded.epoch == epoch && age < CATALOG_AGE_MAX).then_some(loaded.version)
+        let is_current = (loaded.epoch == epoch && age < CATALOG_AGE_MAX) || self.has_just_failed(now);
+        is_current.then_some(loaded.version)
+    }
+
+    #[cold]
+    fn has_just_failed(&self, now: Instant) -> bool {
+        let failed_at = self.failed_at.load();
+        failed_at.as_ref().is_some_and(|at| now.saturating_duration_since(**at) < CATALOG_RETRY_AFTER)
     }
 
     /// The version of rules and catalog; 0 before the first.
@@ -190,6 +207,12 @@ impl Router {
     /// # Errors
     /// See [`RouterError`]; the catalog before stays in use.
     pub async fn load(&self, connection: &mut ServerConnection, epoch: u64) -> Result<(), RouterError> {
+        let outcome = self.read(connection, epoch).await;
+        self.failed_at.store(outcome.is_err().then(|| Arc::new(Instant::now())));
+        outcome
+    }
+
+    async fn read(&self, connection: &mut ServerConnection, epoch: u64) -> Result<(), RouterError> {
         let limit = Duration::from_secs(30);
         let rows = query::query(connection, LOAD_SQL, limit).await?;
         let catalog = Catalog::from_rows(

@@ -389,10 +389,16 @@ impl Client {
 
     /// Input waits. What the server owes is asked for, lest it keep it until a Sync that waits too.
     fn hold(&mut self) {
-        let was_held = std::mem::replace(&mut self.is_held, true);
+        if !std::mem::replace(&mut self.is_held, true) {
+            self.ask_for_replies();
+        }
+    }
+
+    /// Before a wait: a server keeps its answers until Sync, or until it is told to send them.
+    pub(super) fn ask_for_replies(&mut self) {
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection())
-            && !was_held
             && connection.state.unsynced
+            && !connection.state.is_quiet()
         {
             write::message(&mut connection.out, frontend::FLUSH, |_| ());
         }

@@ -489,10 +489,12 @@ fn copy_in(server: &mut ServerState) -> Result<Verdict, OutOfStep> {
         match entry.kind {
             Kind::Sync => {
                 server.expected.remove(at);
+                server.unsynced = true;
             }
             Kind::CopyEnd => {
                 server.expected.remove(at);
                 server.copy = Copy::None;
+                server.unsynced &= !server.expected.iter().any(|entry| entry.kind == Kind::Sync);
                 break;
             }
             _ => at += 1,

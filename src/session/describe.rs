@@ -15,12 +15,25 @@ use crate::sql::{Effects, Kind, Statement as ScannedStatement};
 /// Code in a database that may leave marks on the session that runs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HiddenState {
-    /// Lower-case names of functions whose source sets session state.
-    pub functions: Vec<Box<str>>,
-    /// Whether a trigger calls one of them: then any write may.
-    pub in_triggers: bool,
+    /// Lower-case names of functions whose source sets session state, and of what uses them: views, policies'
+    /// tables, operators, domains.
+    pub names: Vec<Box<str>>,
+    /// What runs them without such a name.
+    pub reach: Reach,
     /// The schema epoch as of which it was read, plus one; 0 is never.
     pub epoch: u64,
+}
+
+/// Which statements may run code that they do not name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// None.
+    #[default]
+    Named,
+    /// Any that writes: a trigger, a column's default or a constraint does.
+    Writes,
+    /// Any at all: a cast does, or something else that is not named.
+    Any,
 }
 
 /// What one statement does to the session.
@@ -61,7 +74,7 @@ const SESSION_EFFECTS: Effects = Effects(
 /// The hot path: a comparison of two small integers for most statements.
 pub fn is_plain(statement: &ScannedStatement, hidden: &HiddenState) -> bool {
     !statement.effects.intersects(SESSION_EFFECTS)
-        && hidden.functions.is_empty()
+        && hidden.names.is_empty()
         && matches!(
             statement.kind,
             Kind::Select
@@ -260,13 +273,28 @@ fn by_hidden_state(
     hidden: &HiddenState,
     described: &mut Described,
 ) {
-    if hidden.functions.is_empty() {
+    if hidden.names.is_empty() {
         return;
     }
-    let writes = !matches!(
-        statement.kind,
-        Kind::Select
-            | Kind::Begin
+    let writes = may_run_code(statement.kind) && !matches!(statement.kind, Kind::Select | Kind::Fetch);
+    let lower = text.to_ascii_lowercase();
+    let named = |name: &str| memchr::memmem::find(&lower, name.as_bytes()).is_some();
+    let runs_unnamed = match hidden.reach {
+        Reach::Named => false,
+        Reach::Writes => writes,
+        Reach::Any => may_run_code(statement.kind),
+    };
+    if runs_unnamed || hidden.names.iter().any(|name| named(name)) {
+        described.pins.insert(Pins::OPAQUE);
+    }
+}
+
+/// Whether running the statement may run code in the database: a deferred trigger runs at COMMIT, but its
+/// write was seen before.
+fn may_run_code(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::Begin
             | Kind::Commit
             | Kind::Rollback
             | Kind::Set
@@ -277,15 +305,9 @@ fn by_hidden_state(
             | Kind::Savepoint
             | Kind::Release
             | Kind::RollbackTo
-            | Kind::Fetch
             | Kind::Listen
             | Kind::Notify
-    );
-    let lower = text.to_ascii_lowercase();
-    let named = |name: &str| memchr::memmem::find(&lower, name.as_bytes()).is_some();
-    if (writes && hidden.in_triggers) || hidden.functions.iter().any(|name| named(name)) {
-        described.pins.insert(Pins::OPAQUE);
-    }
+    )
 }
 
 /// Whether code mentions anything that outlives its transaction in the session.

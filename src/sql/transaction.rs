@@ -77,6 +77,11 @@ pub enum TransactionCommand {
     RollbackPrepared(Vec<u8>),
 }
 
+/// The command tag of a statement that begins a block.
+pub fn begin_tag(statement: &[u8]) -> &'static str {
+    if Cursor::new(statement, true).eat(b"start") { "START TRANSACTION" } else { "BEGIN" }
+}
+
 /// Reads a transaction command; none for any other statement, or one that Postgres refuses.
 pub fn parse_transaction(statement: &[u8], standard_conforming_strings: bool) -> Option<TransactionCommand> {
     let mut cursor = Cursor::new(statement, standard_conforming_strings);
@@ -240,6 +245,8 @@ mod tests {
             "isolation level /**/ repeatable read, read only not deferrable"
         );
         assert_eq!(parse("begin"), Some(Begin(Modes::default())));
+        assert_eq!(begin_tag(b"/* start */ begin"), "BEGIN");
+        assert_eq!(begin_tag(b"-- x\n START transaction read only"), "START TRANSACTION");
         assert_eq!(parse("begin work read"), None);
         assert_eq!(parse("begin read only,"), None);
         assert!(matches!(parse("set local transaction read write"), Some(SetTransaction(_))));

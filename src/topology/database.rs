@@ -1,12 +1,13 @@
 //! A database of a cluster as one user sees it: the pools to its shards, and what was learnt of it.
 
+use super::hidden::{HIDDEN_SQL, hidden_state};
 use crate::backend::ServerConnection;
 use crate::backend::query::{self, QueryError};
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::pool::{CheckoutError, ConnectFailed, ServerPool};
 use crate::rules::Rules;
-use crate::session::describe::{HiddenState, mentions_session_state};
+use crate::session::describe::HiddenState;
 use crate::session::params::Parameters;
 use crate::session::settings::Settings;
 use crate::session::{Pooling, Shared};
@@ -73,13 +74,6 @@ pub(super) struct Parts {
     pub prepared_statements_max: usize,
 }
 
-/// User-defined functions and what triggers call, to be searched for code that sets session state.
-const HIDDEN_SQL: &str = "SELECT p.proname, coalesce(p.prosrc, '') || ' ' || coalesce(pg_get_function_sqlbody(p.oid), ''), \
-     EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = p.oid AND NOT t.tgisinternal), l.lanname \
-     FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace \
-     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND l.lanname NOT IN ('c', 'internal') \
-     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e')";
-
 impl Database {
     pub(super) fn new(parts: Parts) -> Self {
         Database {
@@ -104,7 +98,7 @@ impl Database {
 
     /// Whether statements have to be routed: there are several shards.
     pub fn is_routed(&self) -> bool {
-        self.pools.len() > 1 || self.rules.has_sharded()
+        !self.rules.is_home_only()
     }
 
     /// Whether any of its pools was replaced: it is to be looked up again.
@@ -168,18 +162,7 @@ impl Database {
             }
             other => other?,
         };
-        let mut hidden = HiddenState { epoch: epoch + 1, ..HiddenState::default() };
-        for row in rows {
-            let [Some(name), Some(source), Some(in_trigger), Some(language)] = row.as_slice() else {
-                continue;
-            };
-            let is_known = matches!(language.as_str(), "sql" | "plpgsql");
-            if is_known && !mentions_session_state(source.as_bytes()) {
-                continue;
-            }
-            hidden.in_triggers |= in_trigger == "t";
-            hidden.functions.push(name.to_ascii_lowercase().into());
-        }
+        let hidden = HiddenState { epoch: epoch + 1, ..hidden_state(&rows) };
         *self.hidden.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(hidden);
         self.hidden_epoch.store(epoch + 1, Ordering::Release);
         Ok(())

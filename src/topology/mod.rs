@@ -5,6 +5,7 @@
 
 mod database;
 mod directory;
+mod hidden;
 
 pub use database::{Database, DatabaseStats, Prepared, checkout_error};
 pub use directory::{ClusterSettings, Directory, PoolOverview, ShardSettings, UserCredential};

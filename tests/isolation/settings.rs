@@ -316,3 +316,66 @@ case! { discard_all_is_ones_own, |place| {
     assert_eq!(b.value("execute kept"), "7");
     assert_eq!(b.ask(&[bind("", "kept2", &[], &[], &[]), execute("", 0), sync()].concat()).ok().value(), "8");
 }}
+
+/// Nothing in the statements names the code that sets. On a server of its own: a cast that sets makes every
+/// statement suspect.
+#[test]
+fn set_behind_other_code() {
+    let postgres = Postgres::start();
+    let howdah = Howdah::start(&Config::new(&[postgres.port]).pool("size", 2));
+    for port in [postgres.port, howdah.port] {
+        sets_behind_other_code(port);
+    }
+}
+
+fn sets_behind_other_code(port: u16) {
+    let (mut a, mut b) = (Wire::app(port), Wire::app(port));
+    for sql in [
+        "create schema behind",
+        "create function behind.inner_one(v text) returns text language plpgsql as $$ begin perform set_config('datestyle', v, false); return v; end $$",
+        "create function behind.middle_one(v text) returns text language sql as 'select behind.inner_one(v)'",
+        "create function behind.atomic_one(v text) returns text begin atomic select behind.middle_one(v); end",
+        "create view behind.seen as select behind.middle_one('German') as v",
+        "create view behind.seen_again as select v from behind.seen",
+        "create table behind.filled (id int, v text default behind.middle_one('German'))",
+        "create table behind.checked (v text check (behind.middle_one(v) is not null))",
+        "create table behind.watched (v text)",
+        "create domain behind.vetted as text check (behind.middle_one(value) is not null)",
+        "create operator behind.@!@ (function = behind.middle_one, rightarg = text)",
+    ] {
+        b.run(sql);
+    }
+    let trigger = "create function behind.watch() returns trigger language plpgsql as
+        $$ begin perform behind.atomic_one('German'); return new; end $$;
+        create trigger watch before insert on behind.watched for each row execute function behind.watch()";
+    let cast = "create type behind.odd as (v text);
+        create function behind.to_odd(v int) returns behind.odd language sql as
+        $$ select row(behind.middle_one('German'))::behind.odd $$;
+        create cast (int as behind.odd) with function behind.to_odd(int)";
+    for sql in [
+        "select behind.middle_one('German')",
+        "select behind.atomic_one('German')",
+        "select * from behind.seen",
+        "table behind.seen_again",
+        "insert into behind.filled (id) values (1)",
+        "insert into behind.checked values ('German')",
+        "select 'German'::behind.vetted",
+        "select operator(behind.@!@) 'German'::text",
+        "insert into behind.watched values ('x')",
+        "select 1::behind.odd",
+    ] {
+        // These reach further, so they come when what does not need them was seen.
+        match sql {
+            _ if sql.contains("watched") => drop(b.run(trigger)),
+            _ if sql.contains("odd") => drop(b.run(cast)),
+            _ => {}
+        }
+        assert_eq!(a.value("show datestyle"), "ISO, MDY", "{sql}");
+        a.run(sql);
+        assert_eq!(b.value("show datestyle"), "ISO, MDY", "{sql}");
+        assert_eq!(a.value("show datestyle"), "German, DMY", "{sql}");
+        a.terminate();
+        a = Wire::app(port);
+    }
+    b.run("drop schema behind cascade");
+}

@@ -20,6 +20,7 @@ use crate::session::{Session, Tools};
 use crate::sql::Kind as SqlKind;
 use crate::sql::scan;
 use crate::sql::scan::Statement as Scanned;
+use crate::sql::transaction::begin_tag;
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
@@ -174,8 +175,10 @@ impl Client {
                 && !needs.describes_statement;
             return Ok(!is_alone || needs.limits_rows || !ends_with_sync);
         }
-        let ends =
-            needs.commands.iter().any(|(command, ..)| matches!(command, Command::Commit | Command::Rollback));
+        let ends = needs
+            .commands
+            .iter()
+            .any(|(command, ..)| matches!(command, Command::End { .. } | Command::Prepare));
         if ends && status == TransactionStatus::InBlock && needs.binds > 1 {
             return Ok(true);
         }
@@ -207,19 +210,21 @@ impl Client {
         let ends = needs
             .commands
             .iter()
-            .find(|(command, _, _)| matches!(command, Command::Commit | Command::Rollback));
+            .find(|(command, _, _)| matches!(command, Command::End { .. } | Command::Prepare));
         let only_commands = !needs.others && needs.shard.is_none();
         if let (Some((command, _, _)), true) = (ends, status != TransactionStatus::Idle) {
-            return self.end_block_by_batch(frames, *command == Command::Commit, &needs).await;
+            return self.end_block_by_batch(frames, *command, &needs).await;
         }
         let begins = needs.commands.iter().find(|(command, _, _)| *command == Command::Begin);
         if let (Some((_, text, modes)), TransactionStatus::Idle) = (begins, status) {
             if only_commands && needs.commands.len() == 1 && ends_with_sync {
                 let (text, modes) = (text.clone(), *modes);
                 self.open_block(&text, &modes)?;
-                return self.answer_begin(frames);
+                return self.answer_alone(frames, begin_tag(&text));
             }
-            self.routed()?.block = Some(Block::new(text, modes));
+            let replay = needs.commands.iter().filter(|(command, ..)| *command == Command::Everywhere);
+            let replay = replay.map(|(_, text, _)| text.clone());
+            self.routed()?.block = Some(Block::new(text, modes).with_replay(replay));
         }
         if needs.writes {
             let shard = needs.shard.map_or_else(|| self.current_or_home(), Ok)?;
@@ -602,16 +607,29 @@ impl Client {
     async fn end_block_by_batch(
         &mut self,
         frames: &[Frame],
-        is_commit: bool,
+        command: Command,
         needs: &Needs,
     ) -> Result<(), End> {
-        if self.session.status() == TransactionStatus::InBlock
+        let (is_commit, chains) = match command {
+            Command::End { is_commit, chains } => (is_commit, chains),
+            _ => (false, false),
+        };
+        if command == Command::Prepare
+            && self.session.status() == TransactionStatus::InBlock
+            && let Err(error) = self.may_prepare()?
+        {
+            return self.refuse_batch(frames, error).await;
+        }
+        let next = self.routed()?.block.as_ref().filter(|_| chains).map(Block::chained);
+        if command != Command::Prepare
+            && self.session.status() == TransactionStatus::InBlock
             && needs.shard.is_none()
             && !needs.others
             && !self.use_any_of_block()?
         {
-            self.session.set_status(TransactionStatus::Idle);
-            self.routed()?.block = None;
+            let status = if chains { TransactionStatus::InBlock } else { TransactionStatus::Idle };
+            self.session.set_status(status);
+            self.routed()?.block = next;
             self.session.tracker_mut().commit();
             return self.answer_alone(frames, if is_commit { "COMMIT" } else { "ROLLBACK" });
         }
@@ -624,17 +642,10 @@ impl Client {
             }
         }
         self.send_batch(frames, shard).await?;
-        if self.routed()?.parked.is_empty() {
+        if self.routed()?.parked.is_empty() && !chains {
             return Ok(());
         }
-        self.wait_quiet_keeping().await?;
-        self.on_each_parked(if is_commit { b"COMMIT" } else { b"ROLLBACK" }).await?;
-        self.settle();
-        Ok(())
-    }
-
-    fn answer_begin(&mut self, frames: &[Frame]) -> Result<(), End> {
-        self.answer_alone(frames, "BEGIN")
+        self.end_others(is_commit, next).await
     }
 
     /// Answers the messages of a statement without rows that no server is asked to run.

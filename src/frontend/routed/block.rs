@@ -35,6 +35,36 @@ impl Block {
         Block { begin: b"BEGIN".to_vec(), is_implicit: true, ..Block::default() }
     }
 
+    /// The block that follows by AND CHAIN, with the characteristics of this one.
+    pub(super) fn chained(&self) -> Block {
+        let is_mode = |sql: &&Vec<u8>| {
+            matches!(parse_transaction(sql, true), Some(TransactionCommand::SetTransaction(_)))
+        };
+        Block {
+            begin: self.begin.clone(),
+            replay: self.replay.iter().filter(is_mode).cloned().collect(),
+            is_one_snapshot: self.is_one_snapshot,
+            ..Block::default()
+        }
+    }
+
+    /// The block with these statements run in it, as every shard that joins has to.
+    pub(super) fn with_replay(mut self, statements: impl IntoIterator<Item = Vec<u8>>) -> Block {
+        self.replay.extend(statements);
+        self
+    }
+
+    /// The block after `shard` has joined.
+    pub(super) fn with_joined(mut self, shard: ShardId) -> Block {
+        self.joined.push(shard);
+        self
+    }
+
+    /// Whether it is whole on `shard`: no other has joined.
+    pub(super) fn is_only_on(&self, shard: ShardId) -> bool {
+        self.joined.iter().all(|joined| *joined == shard) && self.wrote.is_none_or(|wrote| wrote == shard)
+    }
+
     /// Whether a SET LOCAL in it may be of a setting of this name.
     pub(super) fn sets(&self, name: &str) -> bool {
         self.replay
@@ -64,10 +94,16 @@ pub(super) fn torn_snapshot() -> SqlError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Begin,
-    Commit,
-    Rollback,
+    /// COMMIT or ROLLBACK.
+    End {
+        is_commit: bool,
+        /// The next block begins at once.
+        chains: bool,
+    },
     /// To be run on every shard of the block, now and later.
     Everywhere,
+    /// PREPARE TRANSACTION.
+    Prepare,
     /// Goes to one shard and means nothing to others.
     Plain,
     /// Not with several shards.
@@ -77,20 +113,20 @@ pub(super) enum Command {
 pub(super) fn command(text: &[u8], scs: bool) -> (Command, Modes) {
     match parse_transaction(text, scs) {
         Some(TransactionCommand::Begin(modes)) => (Command::Begin, modes),
-        Some(TransactionCommand::Commit { and_chain: false }) => (Command::Commit, Modes::default()),
-        Some(TransactionCommand::Rollback { and_chain: false }) => (Command::Rollback, Modes::default()),
+        Some(TransactionCommand::Commit { and_chain }) => {
+            (Command::End { is_commit: true, chains: and_chain }, Modes::default())
+        }
+        Some(TransactionCommand::Rollback { and_chain }) => {
+            (Command::End { is_commit: false, chains: and_chain }, Modes::default())
+        }
         Some(
             TransactionCommand::Savepoint(_)
             | TransactionCommand::Release(_)
             | TransactionCommand::RollbackTo(_),
         ) => (Command::Everywhere, Modes::default()),
         Some(TransactionCommand::SetTransaction(modes)) => (Command::Everywhere, modes),
-        Some(
-            TransactionCommand::Commit { and_chain: true }
-            | TransactionCommand::Rollback { and_chain: true }
-            | TransactionCommand::SetSnapshot
-            | TransactionCommand::PrepareTransaction(_),
-        ) => (Command::Refused, Modes::default()),
+        Some(TransactionCommand::SetSnapshot) => (Command::Refused, Modes::default()),
+        Some(TransactionCommand::PrepareTransaction(_)) => (Command::Prepare, Modes::default()),
         Some(TransactionCommand::CommitPrepared(_) | TransactionCommand::RollbackPrepared(_)) | None => {
             (Command::Plain, Modes::default())
         }

@@ -6,6 +6,7 @@
 
 mod batch;
 mod block;
+mod call;
 mod implicit;
 mod local;
 mod quick;
@@ -30,6 +31,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 /// What a routed client has besides.
@@ -75,47 +77,52 @@ impl Client {
     /// Takes the message, or run of messages up to Sync or Flush, that begins at `frame`. `None`: more
     /// of it has to come first.
     pub(super) async fn route(&mut self, tag: u8, frame: Range<usize>) -> Result<Option<usize>, End> {
-        match tag {
-            frontend::QUERY => {
-                let end = frame.end;
-                if self.is_quiet() && self.quick_query(frame.clone()).await? {
-                    return Ok(Some(end));
-                }
-                self.wait_quiet().await?;
-                Box::pin(self.routed_query(frame)).await?;
-                Ok(Some(end))
-            }
-            frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL => {
-                if self.lease.is_some() {
-                    self.forward(frame.clone())?;
-                }
-                Ok(Some(frame.end))
-            }
-            frontend::FUNCTION_CALL => {
-                self.wait_quiet().await?;
-                let error = SqlError::refused(
-                    "function calls by the function-call message are not supported with several shards",
-                    "Call the function in a SELECT.",
-                );
-                Box::pin(self.refuse(tag, &error)).await?;
-                Ok(Some(frame.end))
-            }
-            _ if self.is_copying() => {
+        if matches!(tag, frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL) {
+            if self.lease.is_some() {
                 self.forward(frame.clone())?;
-                Ok(Some(frame.end))
             }
-            _ => {
-                if self.is_quiet()
-                    && let Some(end) = self.quick_batch(frame.start).await?
-                {
-                    return Ok(Some(end));
-                }
-                let Some(end) = self.batch_end(frame.start)? else { return Ok(None) };
-                self.wait_quiet().await?;
-                Box::pin(self.routed_batch(frame.start..end)).await?;
-                Ok(Some(end))
+            return Ok(Some(frame.end));
+        }
+        if self.is_quiet() {
+            let quick = match tag {
+                frontend::QUERY => self.quick_query(frame.clone()).await?.then_some(frame.end),
+                frontend::FUNCTION_CALL => None,
+                _ => self.quick_batch(frame.start).await?,
+            };
+            if quick.is_some() {
+                return Ok(quick);
             }
         }
+        let end = match tag {
+            _ if self.is_copying() => frame.end,
+            frontend::QUERY | frontend::FUNCTION_CALL => frame.end,
+            _ => match self.batch_end(frame.start)? {
+                Some(end) => end,
+                None => return Ok(None),
+            },
+        };
+        self.wait_answered().await?;
+        if self.takes_it_as_it_is() {
+            self.forward(frame.clone())?;
+            return Ok(Some(frame.end));
+        }
+        match tag {
+            // After an error up to Sync.
+            frontend::QUERY | frontend::FUNCTION_CALL if self.session.is_skipping() => {}
+            frontend::QUERY => Box::pin(self.routed_query(frame)).await?,
+            frontend::FUNCTION_CALL => Box::pin(self.routed_call(frame)).await?,
+            _ => Box::pin(self.routed_batch(frame.start..end)).await?,
+        }
+        Ok(Some(end))
+    }
+
+    /// Whether the server in use knows what becomes of the next message: it takes the data of a COPY, or
+    /// has failed and skips what comes before Sync.
+    fn takes_it_as_it_is(&mut self) -> bool {
+        self.lease
+            .as_mut()
+            .and_then(|lease| lease.connection())
+            .is_some_and(|connection| connection.state.copy == Copy::In || connection.state.skipping)
     }
 
     fn is_copying(&mut self) -> bool {
@@ -131,12 +138,17 @@ impl Client {
             .ok_or_else(|| End::Told(SqlError::fatal(sqlstate::INTERNAL_ERROR, "the client is not routed")))
     }
 
-    /// Waits until the connection in use owes nothing.
-    async fn wait_quiet(&mut self) -> Result<(), End> {
-        while !self.is_quiet() {
-            match poll_fn(|cx| self.poll_relay(cx)).await {
-                Event::Input => {}
-                Event::Settled => {}
+    /// Waits until the connection in use has answered what it was sent, or waits for a COPY's data.
+    async fn wait_answered(&mut self) -> Result<(), End> {
+        self.ask_for_replies();
+        while self.owes_answers() {
+            let event = poll_fn(|cx| match self.poll_relay(cx) {
+                // A server that has failed, or takes data, has answered without being done.
+                Poll::Pending if !self.owes_answers() => Poll::Ready(Event::Settled),
+                other => other,
+            });
+            match event.await {
+                Event::Input | Event::Settled => {}
                 Event::ClientGone => return Err(End::Gone),
                 Event::ServerGone { in_message, reason } => self.server_gone(in_message, reason)?,
             }
@@ -144,8 +156,23 @@ impl Client {
         Ok(())
     }
 
+    fn owes_answers(&mut self) -> bool {
+        self.lease.as_mut().and_then(|lease| lease.connection()).is_some_and(|connection| {
+            connection.state.copy != Copy::In && !connection.state.expected.is_empty()
+        })
+    }
+
     /// Makes `shard` the one in use, in the session's state and inside the open block.
     async fn use_shard(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
+        let outcome = self.put_in_use(shard).await?;
+        // Only now: joining a block made its local settings hold.
+        if outcome.is_ok() && !self.routed()?.in_steps {
+            self.tell_parameters();
+        }
+        Ok(outcome)
+    }
+
+    async fn put_in_use(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
         if self.lease.is_some() && self.routed()?.current == shard {
             return self.settle_and_join().await;
         }
@@ -173,7 +200,7 @@ impl Client {
         self.join_block().await
     }
 
-    /// As [`Self::use_shard`], of the connection in use: one that the client kept between transactions
+    /// As [`Self::put_in_use`], of the connection in use: one that the client kept between transactions
     /// has yet to join the open block.
     async fn settle_and_join(&mut self) -> Result<Result<(), SqlError>, End> {
         if let Err(error) = self.settle_settings().await? {
@@ -259,9 +286,6 @@ impl Client {
             && let Err(error) = self.apply_settings(&sql).await?
         {
             return Ok(Err(error));
-        }
-        if !self.routed()?.in_steps {
-            self.tell_parameters();
         }
         Ok(Ok(()))
     }

@@ -1,7 +1,7 @@
 //! Several statements in one simple-protocol message that need several shards: one after the other.
 
 use super::super::client::{Client, End};
-use super::block::Command;
+use super::block::{Block, Command};
 use super::local::{explain_description, explain_rows};
 use super::scatter::{Ask, Describe};
 use super::simple::{Aimed, Target};
@@ -12,7 +12,7 @@ use crate::protocol::{TransactionStatus, backend, frontend, write};
 use crate::session::expected::{Expected, Kind as Owed};
 use crate::sql::Kind;
 use crate::sql::scan::Statement as Scanned;
-use crate::sql::transaction::Modes;
+use crate::sql::transaction::{Modes, begin_tag};
 
 /// Longest text before a statement that is made up for, in bytes: so that errors give the place in the whole message.
 const PADDING_MAX: usize = 64 * 1024;
@@ -26,6 +26,9 @@ impl Client {
             return Ok(());
         }
         self.begin_steps()?;
+        if statements.is_empty() {
+            write::message(&mut self.out, backend::EMPTY_QUERY_RESPONSE, |_| ());
+        }
         let mut failed = false;
         for statement in statements {
             failed = match self.aim(statement.text(sql), statement, scs) {
@@ -87,12 +90,11 @@ impl Client {
             Command::Begin if self.session.status() == TransactionStatus::Idle => {
                 return self.begin_among(statement.text(sql), &one.modes).await;
             }
-            Command::Commit | Command::Rollback | Command::Everywhere if self.is_implicit() => {
+            Command::End { .. } | Command::Prepare | Command::Everywhere if self.is_implicit() => {
                 return self.fail_step(command_without_block()).await;
             }
-            Command::Commit | Command::Rollback => {
-                return self.end_among(one.command == Command::Commit).await;
-            }
+            Command::End { is_commit, chains } => return self.end_among(is_commit, chains).await,
+            Command::Prepare => return self.prepare_among(sql, statement).await,
             Command::Everywhere => {
                 return self.everywhere_among(sql, statement, &one).await;
             }
@@ -165,21 +167,38 @@ impl Client {
         } else {
             self.open_block(text, modes)?;
         }
-        write::command_complete(&mut self.out, "BEGIN");
+        write::command_complete(&mut self.out, begin_tag(text));
         Ok(false)
     }
 
     /// COMMIT or ROLLBACK of an open block among other statements.
-    pub(super) async fn end_among(&mut self, is_commit: bool) -> Result<bool, End> {
+    pub(super) async fn end_among(&mut self, is_commit: bool, chains: bool) -> Result<bool, End> {
+        let next = self.routed()?.block.as_ref().filter(|_| chains).map(Block::chained);
         let is_commit = is_commit && self.session.status() != TransactionStatus::Failed;
         let failed = self.end_on_shards(is_commit).await?;
-        self.session.set_status(TransactionStatus::Idle);
-        self.routed()?.block = None;
+        let next = next.filter(|_| !failed);
+        let status = if next.is_some() { TransactionStatus::InBlock } else { TransactionStatus::Idle };
+        self.session.set_status(status);
+        self.routed()?.block = next;
         self.routed()?.portals.clear();
         self.release_parked();
         if !failed {
             write::command_complete(&mut self.out, if is_commit { "COMMIT" } else { "ROLLBACK" });
         }
+        Ok(failed)
+    }
+
+    /// PREPARE TRANSACTION among other statements.
+    async fn prepare_among(&mut self, sql: &[u8], statement: &Scanned) -> Result<bool, End> {
+        if self.session.status() == TransactionStatus::Failed {
+            return self.end_among(false, false).await;
+        }
+        let home = match self.may_prepare()? {
+            Ok(home) => home,
+            Err(error) => return self.fail_step(error).await,
+        };
+        let failed = self.send_statement(sql, statement, home).await?;
+        self.routed()?.block = None;
         Ok(failed)
     }
 

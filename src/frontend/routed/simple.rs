@@ -2,7 +2,7 @@
 
 use super::super::client::{Client, End};
 use super::super::relay::{Event, with_scratch};
-use super::block::{Command, command};
+use super::block::{Block, Command, command};
 use super::scatter::{Ask, Describe, Spread};
 use super::several_without_sync;
 use crate::error::SqlError;
@@ -15,7 +15,7 @@ use crate::rules::Rules;
 use crate::session::query_text;
 use crate::sql::scan::Statement as Scanned;
 use crate::sql::settings::{Scope, parse_set_config};
-use crate::sql::transaction::Modes;
+use crate::sql::transaction::{Modes, begin_tag};
 use crate::sql::{Effects, Kind, scan};
 use std::future::poll_fn;
 use std::ops::Range;
@@ -52,6 +52,7 @@ impl Client {
             return self.tell_failure(frontend::QUERY, &error);
         }
         if self.session.status() != TransactionStatus::Failed
+            && !self.is_implicit()
             && let Some(mut one) = self.aim_by_memo(&frame)
         {
             return match one {
@@ -67,6 +68,10 @@ impl Client {
             scan(&sql, scs, &mut scratch.scanned);
             scratch.scanned.to_vec()
         });
+        if self.is_implicit() {
+            // It ends the messages before it, and their transaction, as Sync does.
+            return self.run_several(&sql, &statements).await;
+        }
         if self.session.status() == TransactionStatus::Failed {
             return self.in_failed_block(frame, &sql, &statements).await;
         }
@@ -153,8 +158,8 @@ impl Client {
         };
         if one.command == Command::Refused {
             return Err(SqlError::refused(
-                "this transaction command is not supported yet with several shards",
-                "Use plain BEGIN, COMMIT, ROLLBACK and savepoints.",
+                "SET TRANSACTION SNAPSHOT is not supported with several shards",
+                "A snapshot is one server's: ask that server itself.",
             ));
         }
         if statement.kind == Kind::SetLocal && one.changes_names {
@@ -178,7 +183,7 @@ impl Client {
                 "Use SET.",
             ));
         }
-        if is_of_home(statement.kind) {
+        if is_of_home(statement.kind) || one.command == Command::Prepare {
             one.target = Target::Shard(self.database.rules.home());
         }
         Ok(one)
@@ -217,12 +222,13 @@ impl Client {
         match one.command {
             Command::Begin if self.session.status() == TransactionStatus::Idle => {
                 self.open_block(sql, &one.modes)?;
-                self.tell_complete("BEGIN");
+                self.tell_complete(begin_tag(sql));
                 return Ok(());
             }
-            Command::Commit | Command::Rollback if self.session.status() != TransactionStatus::Idle => {
-                return self.end_block(frame, one.command == Command::Commit).await;
+            Command::End { is_commit, chains } if self.session.status() != TransactionStatus::Idle => {
+                return self.end_block(frame, is_commit, chains).await;
             }
+            Command::Prepare => return self.prepare_block(frame).await,
             Command::Everywhere if self.session.status() != TransactionStatus::Idle => {
                 if let Err(error) = self.note_modes(&one.modes)? {
                     return self.refuse(frontend::QUERY, &error).await;
@@ -275,12 +281,14 @@ impl Client {
     }
 
     /// COMMIT or ROLLBACK of a block: first where it was written, then where it was only read.
-    async fn end_block(&mut self, frame: Range<usize>, is_commit: bool) -> Result<(), End> {
+    async fn end_block(&mut self, frame: Range<usize>, is_commit: bool, chains: bool) -> Result<(), End> {
         let wrote = self.routed()?.block.as_ref().and_then(|block| block.wrote);
+        let next = self.routed()?.block.as_ref().filter(|_| chains).map(Block::chained);
         if !self.use_any_of_block()? {
             let was_failed = self.session.status() == TransactionStatus::Failed;
-            self.session.set_status(TransactionStatus::Idle);
-            self.routed()?.block = None;
+            let status = if chains { TransactionStatus::InBlock } else { TransactionStatus::Idle };
+            self.session.set_status(status);
+            self.routed()?.block = next;
             self.session.tracker_mut().rollback();
             self.tell_complete(if is_commit && !was_failed { "COMMIT" } else { "ROLLBACK" });
             return Ok(());
@@ -291,20 +299,59 @@ impl Client {
         {
             return self.refuse(frontend::QUERY, &error).await;
         }
-        if self.routed()?.parked.is_empty() {
+        if self.routed()?.parked.is_empty() && !chains {
             self.forward(frame)?;
             return Ok(());
         }
         // The shard that was written decides; the others were only read, and have nothing to lose.
         self.forward(frame)?;
+        self.end_others(is_commit, next).await
+    }
+
+    /// The connection in use ends the block: the others do, too. `next` is the block that follows.
+    pub(super) async fn end_others(&mut self, is_commit: bool, next: Option<Block>) -> Result<(), End> {
         self.wait_quiet_keeping().await?;
         self.on_each_parked(if is_commit { b"COMMIT" } else { b"ROLLBACK" }).await?;
+        if let Some(next) = next
+            && self.session.status() == TransactionStatus::InBlock
+        {
+            let routed = self.routed()?;
+            let current = routed.current;
+            routed.portals.clear();
+            routed.block = Some(next.with_joined(current));
+            self.release_parked();
+        }
         self.settle();
         Ok(())
     }
 
+    /// PREPARE TRANSACTION: the home shard keeps it, where it can be the client's own.
+    async fn prepare_block(&mut self, frame: Range<usize>) -> Result<(), End> {
+        match self.session.status() {
+            TransactionStatus::Failed => self.end_block(frame, false, false).await,
+            TransactionStatus::Idle | TransactionStatus::InBlock => match self.may_prepare()? {
+                Ok(home) => self.send_to(frame, home).await,
+                Err(error) => self.refuse(frontend::QUERY, &error).await,
+            },
+        }
+    }
+
+    /// The shard on which the open block can be prepared.
+    pub(super) fn may_prepare(&mut self) -> Result<Result<ShardId, SqlError>, End> {
+        let routed = self.routed()?;
+        let home = routed.home();
+        if routed.block.as_ref().is_none_or(|block| block.is_only_on(home)) {
+            return Ok(Ok(home));
+        }
+        Ok(Err(SqlError::refused(
+            "PREPARE TRANSACTION of a transaction over several shards is not supported",
+            "Use COMMIT, which is atomic over shards; or keep the transaction to tables of the home shard.",
+        )))
+    }
+
     /// Waits until the connection in use owes nothing, without letting go of it.
     pub(super) async fn wait_quiet_keeping(&mut self) -> Result<(), End> {
+        self.ask_for_replies();
         while !self.is_quiet() {
             match poll_fn(|cx| self.poll_relay(cx)).await {
                 Event::Input | Event::Settled => {}
@@ -342,8 +389,8 @@ impl Client {
         let scs = self.session.parameters().standard_conforming_strings();
         if let [one] = statements {
             match (one.kind, command(one.text(sql), scs).0) {
-                (_, Command::Commit) => return self.end_block(frame, false).await,
-                (_, Command::Rollback) => return self.end_block(frame, false).await,
+                (_, Command::End { chains, .. }) => return self.end_block(frame, false, chains).await,
+                (_, Command::Prepare) => return self.prepare_block(frame).await,
                 (Kind::RollbackTo, Command::Everywhere) => return self.everywhere(frame, sql).await,
                 _ => {}
             }
@@ -401,6 +448,8 @@ pub(super) fn is_session_command(kind: Kind) -> bool {
             | Kind::Unlisten
             | Kind::Notify
             | Kind::Checkpoint
+            | Kind::CommitPrepared
+            | Kind::RollbackPrepared
     )
 }
 
@@ -433,6 +482,8 @@ fn is_of_home(kind: Kind) -> bool {
             | Kind::DiscardAll
             | Kind::DiscardTemp
             | Kind::DiscardSequences
+            | Kind::CommitPrepared
+            | Kind::RollbackPrepared
     )
 }
 

@@ -35,6 +35,8 @@ struct Step {
     /// The shard that describes a statement, where nothing else says.
     describes: Option<ShardId>,
     writes: bool,
+    /// The block ends by PREPARE TRANSACTION.
+    prepares: bool,
     /// Portals that its messages make.
     portals: Vec<Box<[u8]>>,
     /// Statements that every shard of the block runs too.
@@ -52,7 +54,7 @@ enum Answer {
     Scatter { bound: Ask, scatter: Box<Spread> },
     Explain(Vec<String>),
     Begin { text: Vec<u8>, modes: Modes },
-    End { is_commit: bool },
+    End { is_commit: bool, chains: bool },
 }
 
 /// Whether a message, or what was to be sent before it, failed, as the client was told.
@@ -153,6 +155,18 @@ impl Client {
         if is_everywhere && self.is_implicit() {
             return self.fail_step(savepoint_without_block()).await;
         }
+        if needs.commands.iter().any(|(command, ..)| *command == Command::Prepare) {
+            if self.is_implicit() {
+                return self.fail_step(savepoint_without_block()).await;
+            }
+            if self.run_step(&mut run.step).await? {
+                return Ok(true);
+            }
+            if let Err(error) = self.may_prepare()? {
+                return self.fail_step(error).await;
+            }
+            run.step.prepares = true;
+        }
         if let Some(answer) = self.virtual_answer(&frame, &mut needs) {
             if self.run_before_virtual(name, run).await? {
                 return Ok(true);
@@ -187,8 +201,8 @@ impl Client {
             Command::Begin if self.session.status() == TransactionStatus::Idle => {
                 Some(Answer::Begin { text: text.clone(), modes: *modes })
             }
-            Command::Commit | Command::Rollback => {
-                Some(Answer::End { is_commit: *command == Command::Commit })
+            Command::End { is_commit, chains } => {
+                Some(Answer::End { is_commit: *is_commit, chains: *chains })
             }
             _ => None,
         }
@@ -316,9 +330,11 @@ impl Client {
             Answer::End { .. } if self.session.status() == TransactionStatus::Idle => {
                 self.fail_step(savepoint_without_block()).await
             }
-            Answer::End { is_commit } => {
-                let failed = self.end_among(is_commit).await?;
-                self.open_implicit()?;
+            Answer::End { is_commit, chains } => {
+                let failed = self.end_among(is_commit, chains).await?;
+                if self.is_outside() {
+                    self.open_implicit()?;
+                }
                 Ok(failed)
             }
         }
@@ -350,7 +366,11 @@ impl Client {
         for (_, frame) in &step.frames {
             self.forward(frame.clone())?;
         }
-        if self.end_step().await? {
+        let failed = self.end_step().await?;
+        if step.prepares && self.session.status() == TransactionStatus::Idle {
+            self.open_implicit()?;
+        }
+        if failed {
             return Ok(true);
         }
         self.routed()?.portals.extend(step.portals.into_iter().map(|portal| (portal, shard)));
