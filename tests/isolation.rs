@@ -109,6 +109,8 @@ mod settings;
 mod statements;
 #[path = "isolation/undone.rs"]
 mod undone;
+#[path = "isolation/unsettled.rs"]
+mod unsettled;
 
 use {pins::*, settings::*, statements::*};
 

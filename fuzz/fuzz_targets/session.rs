@@ -8,6 +8,8 @@ mod hostile;
 mod model;
 #[path = "session/pair.rs"]
 mod pair;
+#[path = "session/setting.rs"]
+mod setting;
 
 use libfuzzer_sys::fuzz_target;
 

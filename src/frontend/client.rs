@@ -42,6 +42,20 @@ const KEPT_BYTES_MAX: usize = 512;
 /// How often a connection is asked for, where the pool was replaced or the connection does not suit.
 const ATTACH_ATTEMPTS: usize = 1000;
 
+/// Asks the server to send what it has answered.
+const FLUSH: &[u8] = &[frontend::FLUSH, 0, 0, 0, 4];
+
+/// Why input waits that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// It does not.
+    No,
+    /// The server has enough to do.
+    Congested,
+    /// What the next message means depends on what the server has yet to answer.
+    Unsettled,
+}
+
 /// Why a client's loop ended.
 #[derive(Debug)]
 pub(super) enum End {
@@ -86,8 +100,8 @@ pub(super) struct Client {
     pub(super) routed: Option<Box<Routed>>,
     /// The client said goodbye: what it asked for before is still answered.
     pub(super) is_leaving: bool,
-    /// Input waits until the server has taken, or answered, what it was sent.
-    pub(super) is_held: bool,
+    /// Why input waits.
+    pub(super) held: Held,
     /// The open block was lost with its server while nothing was asked: the next statement is told so.
     pub(super) untold: Option<Box<SqlError>>,
     /// CopyData's bytes that are to be passed on without waiting for the whole message.
@@ -139,7 +153,7 @@ impl Client {
         self.event_or_kill(timeout.filter(|_| quiet)).await
     }
 
-    async fn event_or_kill(&mut self, timeout: Option<std::time::Duration>) -> Result<Event, End> {
+    pub(super) async fn event_or_kill(&mut self, timeout: Option<std::time::Duration>) -> Result<Event, End> {
         let is_idle = self.is_idle();
         let Some(timeout) = timeout else {
             return poll_fn(|cx| self.poll_event(cx, is_idle)).await;
@@ -318,7 +332,7 @@ impl Client {
             }
             let Some((tag, frame)) = self.next_frame()? else { break };
             if self.is_congested() {
-                self.hold();
+                self.hold(Held::Congested);
                 break;
             }
             match tag {
@@ -343,7 +357,12 @@ impl Client {
                         self.consumed = frame.end;
                         continue;
                     }
-                    self.consumed = self.forward(frame.start..self.input.len())?;
+                    let taken = self.forward(frame.start..self.input.len())?;
+                    if taken == frame.start {
+                        self.hold(Held::Unsettled);
+                        break;
+                    }
+                    self.consumed = taken;
                     continue;
                 }
             }
@@ -388,10 +407,9 @@ impl Client {
     }
 
     /// Input waits. What the server owes is asked for, lest it keep it until a Sync that waits too.
-    fn hold(&mut self) {
-        if !std::mem::replace(&mut self.is_held, true) {
-            self.ask_for_replies();
-        }
+    pub(super) fn hold(&mut self, held: Held) {
+        self.held = held;
+        self.ask_for_replies();
     }
 
     /// Before a wait: a server keeps its answers until Sync, or until it is told to send them.
@@ -399,8 +417,22 @@ impl Client {
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection())
             && connection.state.unsynced
             && !connection.state.is_quiet()
+            && !connection.out.ends_with(FLUSH)
         {
-            write::message(&mut connection.out, frontend::FLUSH, |_| ());
+            connection.out.extend_from_slice(FLUSH);
+        }
+    }
+
+    /// Whether input may go on that was held.
+    pub(super) fn may_go_on(&mut self) -> bool {
+        match self.held {
+            Held::No => false,
+            Held::Congested => !self.is_congested(),
+            Held::Unsettled => self.lease.as_mut().and_then(|lease| lease.connection()).is_none_or(
+                |ServerConnection { state, .. }| {
+                    state.expected.is_empty() || state.skipping || state.copy == Copy::In
+                },
+            ),
         }
     }
 
@@ -431,7 +463,7 @@ impl Client {
             return false;
         }
         if connection.unsent() > UNSENT_MAX {
-            self.is_held = true;
+            self.held = Held::Congested;
             return false;
         }
         connection.out.extend_from_slice(rest.get(..part).unwrap_or_default());

@@ -1,12 +1,12 @@
 //! Client messages on their way to the server: the session reads each, and says what is sent.
 
-use super::client::{Client, OWED_MAX, UNSENT_MAX, message_max};
-use super::relay::with_scratch;
+use super::client::{Client, End, Held, OWED_MAX, UNSENT_MAX, message_max};
+use super::relay::{Event, with_scratch};
 use crate::error::SqlError;
 use crate::protocol::frame;
 use crate::protocol::frontend;
 use crate::session::server_state::Copy;
-use crate::session::{Session, Tools};
+use crate::session::{Session, Step, Tools};
 use crate::sql::Kind as SqlKind;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use std::time::Instant;
 
 impl Client {
     /// Hands the message at the start of `messages` to the session, for the server, and with it those of
-    /// the extended protocol that are whole behind it. Returns where the first begins that was not taken.
+    /// the extended protocol that are whole behind it. Returns where the first begins that was not taken: the
+    /// one at the start, where it has to wait for answers.
     pub(super) fn forward(&mut self, messages: Range<usize>) -> Result<usize, SqlError> {
         if let Some(newer) = self.database.hidden_if_newer(&self.hidden) {
             self.hidden = newer;
@@ -46,7 +47,7 @@ impl Client {
                 if !is_taken {
                     break;
                 }
-                session.frontend(bytes, state, &mut tools, &mut to_server)?;
+                let step = session.frontend(bytes, state, &mut tools, &mut to_server)?;
                 if matches!(tag, frontend::QUERY | frontend::PARSE)
                     && tools
                         .scanned
@@ -58,6 +59,9 @@ impl Client {
                 if state.owes_synthetic() {
                     Session::synthetic(state, out);
                 }
+                if step == Step::Held {
+                    break;
+                }
                 at += bytes.len();
             }
             Ok(())
@@ -67,12 +71,29 @@ impl Client {
         result.map(|()| at)
     }
 
-    /// Forwards all of `messages`, which are whole.
-    pub(super) fn forward_all(&mut self, messages: Range<usize>) -> Result<(), SqlError> {
+    /// Forwards all of `messages`, which are whole, and waits where one has to.
+    pub(super) async fn forward_in_turn(&mut self, messages: Range<usize>) -> Result<(), End> {
         let mut at = messages.start;
         while at < messages.end {
-            at = self.forward(at..messages.end)?;
+            let next = self.forward(at..messages.end)?;
+            if next == at {
+                self.wait_for_answers().await?;
+            }
+            at = next;
         }
+        Ok(())
+    }
+
+    async fn wait_for_answers(&mut self) -> Result<(), End> {
+        self.hold(Held::Unsettled);
+        while !self.may_go_on() {
+            match self.event_or_kill(None).await? {
+                Event::Input | Event::Settled => {}
+                Event::ClientGone => return Err(End::Gone),
+                Event::ServerGone { in_message, reason } => self.server_gone(in_message, reason)?,
+            }
+        }
+        self.held = Held::No;
         Ok(())
     }
 

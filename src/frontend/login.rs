@@ -166,7 +166,7 @@ async fn log_in(
         limits_version: u64::MAX,
         routed,
         is_leaving: false,
-        is_held: false,
+        held: super::client::Held::No,
         untold: None,
         copy_passing: 0,
     });

@@ -3,7 +3,7 @@
 //! Rows go from socket to socket without being copied or decoded: only the messages that the session
 //! has to know of are looked at. Where the client reads slowly, the server is not read.
 
-use super::client::Client;
+use super::client::{Client, Held};
 use crate::net::stream::Stream;
 use crate::session::take::{KEPT_MAX, Take};
 use crate::sql::scan::Statements;
@@ -85,8 +85,8 @@ impl Client {
                     }
                 }
             }
-            if self.is_held && !self.is_congested() {
-                self.is_held = false;
+            if self.held != Held::No && self.may_go_on() {
+                self.held = Held::No;
                 return Poll::Ready(Event::Input);
             }
             match self.poll_input(cx) {
@@ -157,6 +157,13 @@ impl Client {
         let Some(connection) = lease.as_mut().and_then(|lease| lease.connection()) else {
             return Poll::Pending;
         };
+        if connection.state.is_ending {
+            // The client has been sent what it said at the end.
+            return Poll::Ready(Some(Event::ServerGone {
+                in_message: connection.passing > 0,
+                reason: None,
+            }));
+        }
         with_scratch(|scratch| {
             // The start of a short message goes before its rest, so that they are whole in the chunk.
             let kept = connection.partial.len();
@@ -195,8 +202,10 @@ impl Client {
                     }));
                 }
             };
-            let settled =
-                connection.state.is_quiet() && connection.passing == 0 && connection.partial.is_empty();
+            let settled = connection.state.is_quiet()
+                && connection.passing == 0
+                && connection.partial.is_empty()
+                && !connection.state.is_ending;
             if let Err(event) = send_run(stream, out, run, sent_bytes, cx) {
                 return Poll::Ready(Some(event));
             }

@@ -5,7 +5,7 @@ use super::outcome::Outcome;
 use super::pin::Pins;
 use super::server_state::{Copy, ServerState};
 use super::settings::{Change, Settings};
-use super::statements::{NAME_PREFIX, Origin, Statement, Traits, Undo};
+use super::statements::{NAME_PREFIX, Origin, Statement, Traits, Undo, Unnamed};
 use super::{Session, Shared};
 use crate::error::SqlError;
 use crate::protocol::{TransactionStatus, backend, read, write};
@@ -46,18 +46,10 @@ impl Session {
             backend::PARSE_COMPLETE => self.parse_complete(server),
             backend::BIND_COMPLETE => pop(server, &[Kind::Bind]),
             backend::CLOSE_COMPLETE => pop(server, &[Kind::Close]),
-            backend::PORTAL_SUSPENDED => pop(server, &[Kind::Execute]),
+            backend::PORTAL_SUSPENDED => self.portal_suspended(server, shared),
             backend::ROW_DESCRIPTION | backend::NO_DATA => match front(server)?.kind {
-                Kind::DescribeStatement
-                    if front(server)?
-                        .columns_of
-                        .as_ref()
-                        .is_some_and(|statement| !statement.has_columns(columns(body))) =>
-                {
-                    // Its client decodes rows by the columns that it was told of before.
-                    Err(OutOfStep { tag })
-                }
                 Kind::DescribePortal | Kind::DescribeStatement => {
+                    self.compare_columns(body, server);
                     pop(server, &[Kind::DescribePortal, Kind::DescribeStatement])
                 }
                 _ => Ok(front(server)?.verdict()),
@@ -91,6 +83,27 @@ impl Session {
         }
     }
 
+    /// Its client decodes a statement's rows by the columns that it was told of before, perhaps on another server.
+    fn compare_columns(&mut self, body: &[u8], server: &mut ServerState) {
+        let asked = server.expected.front().and_then(|entry| entry.columns_of.as_ref());
+        if let Some(statement) = asked.filter(|statement| !statement.has_columns(columns(body))) {
+            let id = statement.id;
+            server.prepared.remove(id);
+            server.changed = id;
+            self.schema_changed = true;
+        }
+    }
+
+    fn portal_suspended(&mut self, server: &mut ServerState, shared: &Shared) -> Result<Verdict, OutOfStep> {
+        // What a row's functions did is done, also when the row was the last.
+        let list = server.expected.take_outcomes().map(|outcomes| outcomes.list).unwrap_or_default();
+        let verdict = pop(server, &[Kind::Execute])?;
+        for outcome in list {
+            self.apply(outcome, server, shared);
+        }
+        Ok(verdict)
+    }
+
     fn parse_complete(&mut self, server: &mut ServerState) -> Result<Verdict, OutOfStep> {
         if let Some(Undo::Statement { name, prepared: Some(_), .. }) =
             server.expected.front().and_then(|entry| entry.undo.as_deref())
@@ -115,6 +128,7 @@ impl Session {
         }
         server.status = status;
         server.copy = Copy::None;
+        server.has_begun = false;
         let failed = std::mem::take(&mut server.failed);
         server.has_failed = failed;
         if status == TransactionStatus::Idle {
@@ -132,7 +146,7 @@ impl Session {
             } else {
                 self.tracker.commit();
             }
-            self.transaction_ended(shared);
+            self.transaction_ended(server, shared);
             self.settle_pins(!failed, server);
         }
         if server.expected.is_empty() {
@@ -153,8 +167,11 @@ impl Session {
         }
     }
 
-    fn transaction_ended(&mut self, shared: &Shared) {
-        self.clear_portals();
+    fn transaction_ended(&mut self, server: &ServerState, shared: &Shared) {
+        // Portals that were bound since are of the next transaction.
+        if server.expected.is_empty() && !server.unsynced {
+            self.clear_portals();
+        }
         if std::mem::take(&mut self.schema_changed) {
             shared.statements.schema_changed();
         }
@@ -186,8 +203,8 @@ impl Session {
                 Ok(if shown { verdict } else { Verdict::Swallow })
             }
             Kind::Execute => {
-                let outcome =
-                    entry.outcomes.take().and_then(|mut outcomes| outcomes.list.pop()).unwrap_or_default();
+                let outcomes = server.expected.take_outcomes();
+                let outcome = outcomes.and_then(|mut outcomes| outcomes.list.pop()).unwrap_or_default();
                 server.expected.pop_front();
                 self.note_tag(body, &outcome, server);
                 self.apply(outcome, server, shared);
@@ -206,6 +223,7 @@ impl Session {
                 self.pins_ending = Pins::default();
             }
             [b'P', b'R', b'E', b'P', b'A', b'R', b'E', b' ', b'T', ..] => self.tracker.commit(),
+            [b'B', b'E', b'G', ..] | [b'S', b'T', b'A', ..] => server.has_begun = true,
             _ => {}
         }
     }
@@ -308,31 +326,40 @@ impl Session {
         server: &mut ServerState,
         to_client: &mut Vec<u8>,
     ) -> Result<Verdict, OutOfStep> {
-        server.failed = true;
         server.copy = Copy::None;
         if self.is_stale_plan(body) {
             self.schema_changed = true;
         }
         let Some(entry) = server.expected.front_mut() else {
-            // Not an answer: the server is about to end the connection, and says why.
-            // Whatever is asked of it from now on was not told an error yet.
-            server.failed = false;
+            // Not an answer: the server is about to end the connection, and says why. That is for the client whose
+            // connection it is, and not for one that happens to have it.
             server.is_ending = true;
-            return Ok(Verdict::Forward);
+            server.failed = !self.pins.is_empty();
+            return Ok(if server.failed { Verdict::Forward } else { Verdict::Swallow });
         };
+        server.failed = true;
         let on_error = entry.on_error.take();
-        let mut verdict = Verdict::Forward;
-        if !matches!(entry.kind, Kind::Query | Kind::FunctionCall | Kind::Sync) {
-            verdict = self.skip_to_sync(server);
-        } else if entry.audience == Audience::Howdah {
-            verdict = Verdict::Swallow;
-        }
+        let (kind, audience) = (entry.kind, entry.audience);
+        let verdict = match kind {
+            Kind::Query | Kind::FunctionCall | Kind::Sync if audience == Audience::Howdah => Verdict::Swallow,
+            Kind::Query | Kind::FunctionCall | Kind::Sync => Verdict::Forward,
+            _ => self.skip_to_sync(server),
+        };
         if verdict == Verdict::Swallow {
             server.own_error = Some(body.into());
             return Ok(verdict);
         }
         match on_error {
             None => Ok(Verdict::Forward),
+            Some(OnError::Preceding) => {
+                let code = read::error_field(body, b'C');
+                let is_missing = matches!(code, Some(b"26000" | b"25P02"));
+                let Some(preceding) = server.own_error.take().filter(|_| is_missing) else {
+                    return Ok(Verdict::Forward);
+                };
+                write::message(to_client, backend::ERROR_RESPONSE, |b| b.extend_from_slice(&preceding));
+                Ok(Verdict::Swallow)
+            }
             Some(OnError::Replace(error)) => {
                 write::error_response(to_client, &error);
                 Ok(Verdict::Swallow)
@@ -358,28 +385,48 @@ impl Session {
     }
 
     /// After an error in the extended protocol the server ignores everything up to Sync: what the
-    /// ignored messages would have done is undone, last first.
+    /// ignored messages would have done is undone, last first. Whether the client is told.
     fn skip_to_sync(&mut self, server: &mut ServerState) -> Verdict {
         let sync = server.expected.iter().position(|entry| entry.kind == Kind::Sync);
-        let verdict = match sync.and_then(|at| server.expected.get(at)) {
-            Some(entry) => entry.verdict(),
-            None => Verdict::Forward,
-        };
-        let end = sync.unwrap_or(server.expected.len());
-        let skipped: Vec<Expected> = server.expected.drain(..end).collect();
-        let mut failed_first = skipped.len();
-        for entry in skipped.into_iter().rev() {
-            failed_first -= 1;
-            if let Some(undo) = entry.undo {
-                self.undo(*undo, server, failed_first == 0);
+        let skipped = server.expected.pop_many(sync.unwrap_or(server.expected.len()));
+        // What fails of Howdah's own fails the message of the client's that needed it.
+        let failed = skipped.iter().position(|entry| entry.audience == Audience::Client);
+        let mut unnamed = None;
+        for (place, entry) in skipped.into_iter().enumerate().rev() {
+            let Some(undo) = entry.undo else { continue };
+            match *undo {
+                Undo::Unnamed { before, server } => {
+                    // A Parse of the unnamed statement that fails drops the one before.
+                    let before = before.filter(|_| failed != Some(place));
+                    unnamed = Some((before, if place == 0 { 0 } else { server }));
+                }
+                undo => self.undo(undo, server),
             }
         }
-        server.skipping = sync.is_none();
-        verdict
+        if let Some((before, id)) = unnamed {
+            self.unnamed_was(before, id, server);
+        }
+        match server.expected.front_mut() {
+            Some(sync) if failed.is_some() => sync.audience = Audience::Client,
+            Some(sync) => return sync.verdict(),
+            None => server.skipping = true,
+        }
+        Verdict::Forward
     }
 
-    /// `failed`: the message itself failed, rather than being skipped.
-    fn undo(&mut self, undo: Undo, server: &mut ServerState, failed: bool) {
+    /// The unnamed statement was this, up to what was sent since and not skipped.
+    fn unnamed_was(&mut self, was: Option<Unnamed>, id: u64, server: &mut ServerState) {
+        let next = server.expected.iter_mut().find_map(|entry| match entry.undo.as_deref_mut() {
+            Some(Undo::Unnamed { before, server }) => Some((before, server)),
+            _ => None,
+        });
+        match next {
+            Some((before, server_id)) => (*before, *server_id) = (was, id),
+            None => (self.unnamed, server.unnamed) = (was, id),
+        }
+    }
+
+    fn undo(&mut self, undo: Undo, server: &mut ServerState) {
         match undo {
             Undo::Statement { name, before, prepared } => {
                 if let Some(id) = prepared {
@@ -394,15 +441,6 @@ impl Session {
                     }
                 }
             }
-            // A Parse of the unnamed statement that fails drops the one before.
-            Undo::Unnamed { .. } if failed => {
-                self.unnamed = None;
-                server.unnamed = 0;
-            }
-            Undo::Unnamed { before, server: id } => {
-                self.unnamed = before;
-                server.unnamed = id;
-            }
             Undo::Prepared(id) => server.prepared.remove(id),
             Undo::Closed { id, name } => server.prepared.insert(id, &name),
             Undo::NamedClosed { id, name } => {
@@ -411,6 +449,17 @@ impl Session {
             Undo::Named(name) => {
                 server.named.remove(&name);
             }
+            Undo::SequenceOwner(id) => server.sequence_owner = id,
+            Undo::Portal(name) => {
+                let is_made_anew = server.expected.iter().any(
+                    |entry| matches!(entry.undo.as_deref(), Some(Undo::Portal(later)) if *later == name),
+                );
+                if let Some(names) = self.names.as_mut().filter(|_| !is_made_anew) {
+                    names.portals.remove(&name);
+                }
+            }
+            // Where it is not the whole of what is undone, its order matters.
+            Undo::Unnamed { .. } => {}
         }
     }
 
@@ -482,23 +531,26 @@ fn pop(server: &mut ServerState, kinds: &[Kind]) -> Result<Verdict, OutOfStep> {
 
 /// The server now takes CopyData. It ignores each Sync that was sent before the end of the data.
 fn copy_in(server: &mut ServerState) -> Result<Verdict, OutOfStep> {
-    let verdict = front(server)?.verdict();
+    let copy = front(server)?;
+    let verdict = copy.verdict();
+    let is_extended = copy.kind == Kind::Execute;
     server.copy = Copy::In;
-    let mut at = 1;
-    while let Some(entry) = server.expected.get(at) {
+    for entry in server.expected.iter_mut() {
         match entry.kind {
+            // As the end of a COPY, which has no answer of its own either.
             Kind::Sync => {
-                server.expected.remove(at);
-                server.unsynced = true;
+                entry.kind = Kind::CopyEnd;
+                server.unsynced |= is_extended;
             }
             Kind::CopyEnd => {
-                server.expected.remove(at);
                 server.copy = Copy::None;
-                server.unsynced &= !server.expected.iter().any(|entry| entry.kind == Kind::Sync);
                 break;
             }
-            _ => at += 1,
+            _ => {}
         }
+    }
+    if server.copy == Copy::None && server.expected.iter().any(|entry| entry.kind == Kind::Sync) {
+        server.unsynced = false;
     }
     Ok(verdict)
 }

@@ -4,7 +4,7 @@
 use super::outcome::Outcome;
 use super::pin::Pins;
 use super::settings::Change;
-use super::statements::Traits;
+use super::statements::{Need, Reference, Traits};
 use crate::sql::prepared::{PreparedCommand, parse_prepared};
 use crate::sql::settings::{
     Scope, SettingCommand, SettingValue, parse_set_config, parse_setting, replay_sql,
@@ -43,8 +43,8 @@ pub struct Described {
     pub outcome: Outcome,
     /// From when it is sent.
     pub pins: Pins,
-    /// SQL-prepared statements that it names.
-    pub refers_to: Vec<Box<[u8]>>,
+    /// Prepared statements that it names.
+    pub refers_to: Vec<Reference>,
     /// Other needs.
     pub traits: Traits,
 }
@@ -112,6 +112,11 @@ pub fn commits(statement: &ScannedStatement) -> bool {
     matches!(statement.kind, Kind::Commit | Kind::PrepareTransaction | Kind::CommitPrepared)
 }
 
+/// Whether it ends a transaction block, or takes back a part of it.
+pub fn ends_block(statement: &ScannedStatement) -> bool {
+    matches!(statement.kind, Kind::Commit | Kind::Rollback | Kind::RollbackTo | Kind::PrepareTransaction)
+}
+
 /// Reads what `statement`, a part of `sql`, does to the session.
 pub fn describe(
     sql: &[u8],
@@ -123,6 +128,7 @@ pub fn describe(
     let mut described = Described::default();
     described.traits.advances_sequence = may_advance_sequence(statement);
     described.traits.commits = commits(statement);
+    described.traits.ends_block = ends_block(statement);
     by_kind(text, statement, standard_conforming_strings, &mut described);
     by_effects(text, statement, standard_conforming_strings, &mut described);
     by_hidden_state(text, statement, hidden, &mut described);
@@ -187,19 +193,23 @@ fn settings_outcome(command: SettingCommand) -> Outcome {
 fn by_prepared(text: &[u8], kind: Kind, scs: bool, described: &mut Described) {
     match parse_prepared(text, kind, scs) {
         Some(PreparedCommand::Prepare(name)) => {
-            described.refers_to.push(name.name.clone().into());
+            refer(described, &name.name, Need::Name);
             described.outcome = Outcome::Prepare { name: name.name.into(), sql: text.into() };
         }
         Some(PreparedCommand::Execute(name) | PreparedCommand::NestedExecute(name)) => {
-            described.refers_to.push(name.name.into());
+            refer(described, &name.name, Need::Statement);
         }
         Some(PreparedCommand::Deallocate(name)) => {
-            described.refers_to.push(name.name.clone().into());
+            refer(described, &name.name, Need::Name);
             described.outcome = Outcome::Deallocate(name.name.into());
         }
         Some(PreparedCommand::DeallocateAll) => described.outcome = Outcome::DeallocateAll,
         None => {}
     }
+}
+
+fn refer(described: &mut Described, name: &[u8], need: Need) {
+    described.refers_to.push(Reference { name: name.into(), need });
 }
 
 fn by_schema_change(text: &[u8], statement: &ScannedStatement, described: &mut Described) {

@@ -53,6 +53,8 @@ pub enum OnError {
     Rename(Box<[u8]>),
     /// Text was added to the client's: for each piece its place and its length, in characters.
     Shift(Vec<(usize, usize)>),
+    /// Where the statement is missing because what prepares it anew on this server has failed: that error.
+    Preceding,
     /// The message was sent only to make the transaction fail: this is the error to tell.
     Replace(Box<crate::error::SqlError>),
 }
@@ -108,7 +110,7 @@ impl Expected {
 }
 
 /// What the statements of one message do to the session when they succeed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outcomes {
     /// One per statement, in order.
     pub list: Vec<Outcome>,
@@ -116,4 +118,26 @@ pub struct Outcomes {
     pub done: usize,
     /// Which statements Howdah added: their CommandComplete is not told.
     pub hidden: Vec<usize>,
+    /// What names and settings are is known only when the answer has come.
+    pub decides: bool,
+    /// The schema may change.
+    pub redefines: bool,
+}
+
+impl Outcomes {
+    /// Of these statements, of which those at the places `hidden` are Howdah's own.
+    pub fn new(list: Vec<Outcome>, hidden: Vec<usize>) -> Self {
+        Outcomes {
+            decides: list.iter().any(Outcome::decides),
+            redefines: list.iter().any(|outcome| matches!(outcome, Outcome::SchemaChange { .. })),
+            list,
+            done: 0,
+            hidden,
+        }
+    }
+
+    /// Of one statement.
+    pub fn one(outcome: Outcome) -> Box<Self> {
+        Box::new(Outcomes::new(vec![outcome], Vec::new()))
+    }
 }

@@ -2,17 +2,20 @@
 
 use super::describe;
 use super::expected::{Audience, Expected, Kind, OnError, Outcomes};
+use super::hold::{Step, Use};
 use super::outcome::Outcome;
 use super::server_state::ServerState;
 use super::settings::Change;
 use super::simple::blocks_refused;
-use super::statements::{Context, MISSING, Origin, Repeated, Statement, Undo, Unnamed};
+use super::statements::{Context, MISSING, Need, Origin, Reference, Repeated, Statement, Undo, Unnamed};
 use super::{Pooling, Session, Tools};
+use crate::error::SqlError;
 use crate::protocol::frame::HEADER_LEN;
 use crate::protocol::read::Reader;
 use crate::protocol::{TransactionStatus, frontend, write};
 use crate::sql::scan::scan;
 use crate::sql::{Effects, Kind as SqlKind};
+use crate::sqlstate;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -21,6 +24,19 @@ const REPEATED_LEN_MAX: usize = 4096;
 
 /// Name of statements and portals that Howdah makes for a moment.
 const TEMPORARY: &[u8] = b"__howdah_tmp";
+
+/// Name of a statement that is made to be there already.
+const TAKEN: &[u8] = b"__howdah_taken";
+
+/// How many EXECUTEs of EXECUTEs are looked through.
+pub(super) const NESTING_MAX: usize = 8;
+
+/// What stands for a statement of which only the name matters: it can be prepared in a failed transaction too, and
+/// takes no snapshot.
+const STAND_IN: &[u8] = b"rollback";
+
+/// Its id; no statement has it.
+const STAND_IN_ID: u64 = 0;
 
 fn body(frame: &[u8]) -> &[u8] {
     frame.get(HEADER_LEN..).unwrap_or_default()
@@ -33,18 +49,23 @@ impl Session {
         server: &mut ServerState,
         tools: &mut Tools<'_>,
         to_server: &mut Vec<u8>,
-    ) {
+    ) -> Step {
         let mut reader = Reader::new(body(frame));
         let (Ok(name), Ok(sql)) = (reader.cstr(), reader.cstr()) else {
             // Malformed: Postgres says how.
-            forward(Kind::Parse, frame, server, to_server);
-            return;
+            return forward(Kind::Parse, frame, server, to_server);
         };
+        if self.is_name_unsettled(name, Use::Change, server) {
+            return Step::Held;
+        }
         let tail = reader.rest();
         let scs = server.parameters.standard_conforming_strings();
         if name.is_empty() {
             let unnamed = self.parsed_unnamed(sql, tail, scs, tools);
             if !unnamed.statement.refers_to.is_empty() {
+                if is_unsettled(server) {
+                    return Step::Held;
+                }
                 self.materialise_referred(&unnamed.statement, server, to_server);
             }
             let there = std::mem::replace(&mut server.unnamed, unnamed.parse);
@@ -52,15 +73,22 @@ impl Session {
             let undo = Undo::Unnamed { before, server: there };
             push(server, Kind::Parse, Some(undo), None);
             to_server.extend_from_slice(frame);
-            return;
+            return Step::Taken;
         }
         scan(sql, scs, tools.scanned);
-        if let Some(known) = self.statement(name).cloned() {
-            self.parse_duplicate(name, &known, sql, tail, server, to_server);
-            return;
+        if self.statement(name).is_some() {
+            return parse_duplicate(name, sql, tail, server, to_server);
+        }
+        if server.expected.is_redefining() {
+            // What others share is of the schema as it was.
+            return Step::Held;
         }
         let statement = self.shared_statement(sql, tail, scs, tools);
+        if Session::is_statement_unsettled(statement.id, server) || says_unsettled(&statement, server) {
+            return Step::Held;
+        }
         self.parse_named(name, statement, server, tools, to_server);
+        Step::Taken
     }
 
     /// What a Parse without a name makes; `tools.scanned` holds what the lexer found, or nothing where it
@@ -162,15 +190,19 @@ impl Session {
         let id = statement.id;
         let before = self.names().statements.insert(name.into(), Arc::clone(&statement));
         let known = server.prepared.touch(id);
-        if known && server.status != TransactionStatus::Failed {
+        if known && !server.may_have_failed() {
             let undo = Undo::Statement { name: name.into(), before, prepared: None };
             push(server, Kind::ParseDone, Some(undo), None);
             return;
         }
         if known {
-            // In a failed transaction Postgres answers by what the statement is: let it.
-            own_undone(server, Kind::Close, Undo::Closed { id, name: statement.server_name.clone() });
-            write::close(to_server, b'S', &statement.server_name);
+            // In a failed transaction Postgres answers by what the statement is: let it, under another name.
+            own(server, Kind::Close);
+            write::close(to_server, b'S', TAKEN);
+            let undo = Undo::Statement { name: name.into(), before, prepared: None };
+            push(server, Kind::Parse, Some(undo), None);
+            write::parse(to_server, TAKEN, &statement.sql, &statement.tail);
+            return;
         }
         make_room(server, tools, to_server);
         self.materialise_referred(&statement, server, to_server);
@@ -181,34 +213,22 @@ impl Session {
         ask_columns(&statement, server, to_server);
     }
 
-    /// The name is taken: Postgres is to say so, after what else it has to say of the statement.
-    fn parse_duplicate(
-        &mut self,
-        name: &[u8],
-        known: &Arc<Statement>,
-        sql: &[u8],
-        tail: &[u8],
-        server: &mut ServerState,
-        to_server: &mut Vec<u8>,
-    ) {
-        self.ensure(known, name, server, to_server);
-        let rename = OnError::Rename(name.into());
-        push(server, Kind::Parse, None, Some(rename));
-        write::parse(to_server, &known.server_name, sql, tail);
-    }
-
     pub(super) fn bind(
         &mut self,
         frame: &[u8],
         server: &mut ServerState,
         tools: &mut Tools<'_>,
         to_server: &mut Vec<u8>,
-    ) {
+    ) -> Step {
         let mut reader = Reader::new(body(frame));
         let (Ok(portal), Ok(name)) = (reader.cstr(), reader.cstr()) else {
-            forward(Kind::Bind, frame, server, to_server);
-            return;
+            return forward(Kind::Bind, frame, server, to_server);
         };
+        if self.is_name_unsettled(name, Use::Run, server)
+            || self.prepared(name).is_some_and(|statement| says_unsettled(statement, server))
+        {
+            return Step::Held;
+        }
         let rest = reader.rest();
         if name.is_empty() {
             self.ensure_unnamed(server, to_server);
@@ -218,24 +238,31 @@ impl Session {
             {
                 let statement = Arc::clone(statement);
                 self.materialise_referred(&statement, server, to_server);
-                self.bound(portal, &statement, server);
+                let undo = self.bound(portal, &statement, server);
+                push(server, Kind::Bind, undo, None);
+                to_server.extend_from_slice(frame);
+                return Step::Taken;
             }
-            forward(Kind::Bind, frame, server, to_server);
-            return;
+            return forward(Kind::Bind, frame, server, to_server);
         }
         let statement = self.statement(name).cloned();
         let Some(statement) = statement else {
             let rename = OnError::Rename(name.into());
             push(server, Kind::Bind, None, Some(rename));
             write_bind(to_server, portal, MISSING, rest);
-            return;
+            return Step::Taken;
         };
         make_room(server, tools, to_server);
-        self.ensure(&statement, name, server, to_server);
+        match self.ensure(&statement, name, server, to_server) {
+            Ensured::Ready => {}
+            Ensured::Asked => return Step::Held,
+            Ensured::Changed => return Step::Taken,
+        }
         self.materialise_referred(&statement, server, to_server);
-        self.bound(portal, &statement, server);
-        push(server, Kind::Bind, None, Some(OnError::Rename(name.into())));
+        let undo = self.bound(portal, &statement, server);
+        push(server, Kind::Bind, undo, Some(OnError::Rename(name.into())));
         write_bind(to_server, portal, &statement.server_name, rest);
+        Step::Taken
     }
 
     pub(super) fn describe(
@@ -244,28 +271,34 @@ impl Session {
         server: &mut ServerState,
         tools: &mut Tools<'_>,
         to_server: &mut Vec<u8>,
-    ) {
+    ) -> Step {
         let mut reader = Reader::new(body(frame));
         let (Ok(kind), Ok(name)) = (reader.u8(), reader.cstr()) else {
-            forward(Kind::DescribePortal, frame, server, to_server);
-            return;
+            return forward(Kind::DescribePortal, frame, server, to_server);
         };
         if kind != b'S' {
-            forward(Kind::DescribePortal, frame, server, to_server);
-            return;
+            return forward(Kind::DescribePortal, frame, server, to_server);
+        }
+        if self.is_name_unsettled(name, Use::Run, server)
+            || self.prepared(name).is_some_and(|statement| says_unsettled(statement, server))
+        {
+            return Step::Held;
         }
         if name.is_empty() {
             self.ensure_unnamed(server, to_server);
             if let Some(Unnamed { statement, .. }) = self.unnamed.clone() {
                 self.materialise_referred(&statement, server, to_server);
             }
-            forward(Kind::DescribeStatement, frame, server, to_server);
-            return;
+            return forward(Kind::DescribeStatement, frame, server, to_server);
         }
         match self.statement(name).cloned() {
             Some(statement) => {
                 make_room(server, tools, to_server);
-                self.ensure(&statement, name, server, to_server);
+                match self.ensure(&statement, name, server, to_server) {
+                    Ensured::Ready => {}
+                    Ensured::Asked => return Step::Held,
+                    Ensured::Changed => return Step::Taken,
+                }
                 self.materialise_referred(&statement, server, to_server);
                 push(server, Kind::DescribeStatement, None, Some(OnError::Rename(name.into())));
                 write::describe(to_server, b'S', &statement.server_name);
@@ -276,82 +309,93 @@ impl Session {
                 write::describe(to_server, b'S', MISSING);
             }
         }
+        Step::Taken
     }
 
-    pub(super) fn execute(&mut self, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
+    pub(super) fn execute(
+        &mut self,
+        frame: &[u8],
+        server: &mut ServerState,
+        to_server: &mut Vec<u8>,
+    ) -> Step {
         let special = self
             .names
             .as_ref()
             .filter(|names| !names.portals.is_empty())
             .and_then(|names| names.portals.get(Reader::new(body(frame)).cstr().ok()?).cloned());
         let Some(statement) = special else {
-            forward(Kind::Execute, frame, server, to_server);
-            return;
+            return forward(Kind::Execute, frame, server, to_server);
         };
-        let refused = if self.pooling == Pooling::Statement && statement.traits.opens_block {
+        let mut doing = Doing::of(&statement);
+        self.add_referred(&statement.refers_to, NESTING_MAX, &mut doing);
+        if says_unsettled(&statement, server) || (doing.traits.lists_prepared && is_unsettled(server)) {
+            return Step::Held;
+        }
+        let refused = if self.pooling == Pooling::Statement && doing.traits.opens_block {
             Some(blocks_refused())
         } else {
-            self.misses_sequence_state(statement.traits, server)
+            self.misses_sequence_state(doing.traits, server)
         };
         if let Some(error) = refused {
             Session::fail(server, false, error, to_server);
-            return;
+            return Step::Taken;
         }
-        self.pin(statement.pins);
-        self.forget_others_sequences(statement.traits, false, server, to_server);
-        self.note_sequence(statement.traits, server);
-        if statement.traits.lists_prepared {
+        server.unsynced = true;
+        self.pin(doing.pins);
+        self.forget_others_sequences(doing.traits, server, to_server);
+        self.note_sequence(doing.traits, server);
+        if doing.traits.lists_prepared {
             self.materialise_all(server, to_server, false);
         }
         self.materialise_referred(&statement, server, to_server);
         let mut entry = Expected::client(Kind::Execute);
-        if !matches!(statement.outcome, Outcome::Nothing) {
-            entry.outcomes = Some(Box::new(Outcomes {
-                list: vec![statement.outcome.clone()],
-                done: 0,
-                hidden: Vec::new(),
-            }));
+        if !matches!(doing.outcome, Outcome::Nothing) {
+            entry.outcomes = Some(Outcomes::one(doing.outcome.clone()));
         }
         server.expected.push_back(entry);
+        if doing.traits.opens_block {
+            server.expected.note_opening();
+        }
+        if doing.traits.ends_block {
+            server.expected.note_ending();
+        }
         to_server.extend_from_slice(frame);
         // As one statement of several DISCARD ALL would be refused: there it is restored afterwards.
-        let outcome = match statement.outcome {
+        let outcome = match doing.outcome {
             Outcome::DiscardAll => Outcome::Settings(vec![Change::ResetAll { identity: true }]),
-            ref other => other.clone(),
+            other => other,
         };
         for (change, replay) in self.restored_after(&outcome) {
             // Two statements in one value (a DateStyle in parts) are restored after the Sync.
             if !replay.contains(&b';') {
-                run_utility(&replay, b"", server, to_server);
-                let executed = server.expected.iter_mut().rev().find(|entry| entry.kind == Kind::Execute);
-                if let Some(entry) = executed {
-                    let list = vec![Outcome::Settings(vec![change])];
-                    entry.outcomes = Some(Box::new(Outcomes { list, done: 0, hidden: Vec::new() }));
-                }
+                run_utility(&replay, None, Outcome::Settings(vec![change]), server, to_server);
             }
         }
+        Step::Taken
     }
 
-    pub(super) fn close(&mut self, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
+    pub(super) fn close(&mut self, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) -> Step {
         let mut reader = Reader::new(body(frame));
         let (Ok(kind), Ok(name)) = (reader.u8(), reader.cstr()) else {
-            forward(Kind::Close, frame, server, to_server);
-            return;
+            return forward(Kind::Close, frame, server, to_server);
         };
         if kind != b'S' {
             if let Some(names) = &mut self.names {
                 names.portals.remove(name);
             }
-            forward(Kind::Close, frame, server, to_server);
-            return;
+            return forward(Kind::Close, frame, server, to_server);
         }
+        if self.is_name_unsettled(name, Use::Change, server) {
+            return Step::Held;
+        }
+        server.unsynced = true;
         if name.is_empty() {
             let before = self.unnamed.take();
             let undo = Undo::Unnamed { before, server: server.unnamed };
             server.unnamed = 0;
             push(server, Kind::Close, Some(undo), None);
             to_server.extend_from_slice(frame);
-            return;
+            return Step::Taken;
         }
         let removed = self.names.as_mut().and_then(|names| names.statements.remove(name));
         match removed {
@@ -373,17 +417,24 @@ impl Session {
                 push(server, Kind::CloseDone, undo, None);
             }
         }
+        Step::Taken
     }
 
-    /// Notes what executing the portal will do to the session.
-    fn bound(&mut self, portal: &[u8], statement: &Arc<Statement>, server: &mut ServerState) {
+    /// Notes what executing the portal will do to the session; gives what takes that back.
+    fn bound(&mut self, portal: &[u8], statement: &Arc<Statement>, server: &mut ServerState) -> Option<Undo> {
         self.note_sequence(statement.traits, server);
         server.committing |= statement.traits.commits;
+        if statement.traits.ends_block {
+            server.expected.note_ending();
+        }
         if !statement.is_plain() {
             self.names().portals.insert(portal.into(), Arc::clone(statement));
-        } else if let Some(names) = self.names.as_mut().filter(|names| !names.portals.is_empty()) {
+            return Some(Undo::Portal(portal.into()));
+        }
+        if let Some(names) = self.names.as_mut().filter(|names| !names.portals.is_empty()) {
             names.portals.remove(portal);
         }
+        None
     }
 
     /// Makes the server's unnamed statement the client's.
@@ -396,13 +447,11 @@ impl Session {
                 self.materialise_referred(statement, server, to_server);
                 let there = std::mem::replace(&mut server.unnamed, unnamed.parse);
                 write::parse(to_server, b"", &statement.sql, &statement.tail);
-                let mut entry = Expected::own(Kind::Parse);
-                entry.undo = Some(Box::new(Undo::Unnamed { before: Some(unnamed), server: there }));
-                server.expected.push_back(entry);
+                own_undone(server, Kind::Parse, Undo::Unnamed { before: Some(unnamed), server: there });
             }
             None if server.unnamed != 0 => {
+                own_undone(server, Kind::Close, Undo::Unnamed { before: None, server: server.unnamed });
                 server.unnamed = 0;
-                own(server, Kind::Close);
                 write::close(to_server, b'S', b"");
             }
             None => {}
@@ -416,21 +465,30 @@ impl Session {
         name: &[u8],
         server: &mut ServerState,
         to_server: &mut Vec<u8>,
-    ) {
+    ) -> Ensured {
+        server.unsynced = true;
         if statement.origin == Origin::Sql {
-            self.materialise(name, server, to_server, false);
-            return;
+            self.materialise(name, Need::Statement, server, to_server);
+            return Ensured::Ready;
         }
         if server.prepared.touch(statement.id) {
-            return;
+            return Ensured::Ready;
+        }
+        if server.changed == statement.id {
+            server.changed = 0;
+            own(server, Kind::Close);
+            write::close(to_server, b'S', &statement.server_name);
+            Session::fail(server, false, plan_changed(), to_server);
+            return Ensured::Changed;
         }
         self.materialise_referred(statement, server, to_server);
         server.prepared.insert(statement.id, &statement.server_name);
-        let mut entry = Expected::own(Kind::Parse);
-        entry.undo = Some(Box::new(Undo::Prepared(statement.id)));
-        server.expected.push_back(entry);
+        own_undone(server, Kind::Parse, Undo::Prepared(statement.id));
         write::parse(to_server, &statement.server_name, &statement.sql, &statement.tail);
         ask_columns(statement, server, to_server);
+        // The client reads its rows by the columns that it was told of, on whichever server that was.
+        let is_told = statement.columns.get().is_some_and(|columns| !columns.is_empty());
+        if is_told { Ensured::Asked } else { Ensured::Ready }
     }
 
     /// Makes the names that `statement` says (`EXECUTE name`) mean the client's: the server looks at
@@ -441,23 +499,45 @@ impl Session {
         server: &mut ServerState,
         to_server: &mut Vec<u8>,
     ) {
-        for name in &statement.refers_to {
-            self.materialise(name, server, to_server, false);
+        // In a failed transaction they are not looked at, and nothing can be prepared.
+        if !statement.refers_to.is_empty() && server.status != TransactionStatus::Failed {
+            self.materialise_names(&statement.refers_to, NESTING_MAX, server, to_server);
+        }
+    }
+
+    /// Makes names mean the client's; also those that an EXECUTE's statement says itself.
+    pub(super) fn materialise_names(
+        &mut self,
+        refers_to: &[Reference],
+        nesting: usize,
+        server: &mut ServerState,
+        to_server: &mut Vec<u8>,
+    ) {
+        for reference in refers_to {
+            self.materialise(&reference.name, reference.need, server, to_server);
+            let nested = self.statement(&reference.name).filter(|known| !known.refers_to.is_empty());
+            if let (Some(nested), Need::Statement, 1..) = (nested.cloned(), reference.need, nesting) {
+                self.materialise_names(&nested.refers_to, nesting - 1, server, to_server);
+            }
         }
     }
 
     /// Makes `name`, as SQL says it, mean on the server what it means to the client: its statement of
-    /// that name, or none. `alone`: a Query follows, so that what is sent here needs a Sync of its own.
+    /// that name, or none. Where only its being there matters, another may stand for it.
     pub(super) fn materialise(
         &mut self,
         name: &[u8],
+        need: Need,
         server: &mut ServerState,
         to_server: &mut Vec<u8>,
-        alone: bool,
     ) {
         let wanted = self.statement(name).cloned();
         let there = server.named.get(name).copied();
-        if wanted.as_ref().map(|statement| statement.id) == there {
+        let is_right = match need {
+            Need::Statement => wanted.as_ref().map(|statement| statement.id) == there,
+            Need::Name => wanted.is_some() == there.is_some(),
+        };
+        if is_right {
             return;
         }
         if let Some(id) = there {
@@ -465,26 +545,34 @@ impl Session {
             own_undone(server, Kind::Close, Undo::NamedClosed { id, name: name.into() });
             write::close(to_server, b'S', name);
         }
-        if let Some(statement) = wanted {
-            server.named.insert(name.into(), statement.id);
-            match statement.origin {
-                Origin::Protocol => {
-                    own_named(server, Kind::Parse, name);
-                    write::parse(to_server, name, &statement.sql, &statement.tail);
-                }
-                Origin::Sql => run_utility(&statement.sql, name, server, to_server),
-            }
+        let Some(statement) = wanted else { return };
+        if need == Need::Name {
+            server.named.insert(name.into(), STAND_IN_ID);
+            own_undone(server, Kind::Parse, Undo::Named(name.into()));
+            write::parse(to_server, name, STAND_IN, &[0, 0]);
+            return;
         }
-        if alone {
-            own(server, Kind::Sync);
-            write::sync(to_server);
+        server.named.insert(name.into(), statement.id);
+        match statement.origin {
+            Origin::Protocol => {
+                own_undone(server, Kind::Parse, Undo::Named(name.into()));
+                write::parse(to_server, name, &statement.sql, &statement.tail);
+            }
+            Origin::Sql => {
+                let undo = Some(Undo::Named(name.into()));
+                run_utility(&statement.sql, undo, Outcome::Nothing, server, to_server);
+            }
         }
     }
 
     /// Makes the server's list of prepared statements exactly the client's. Those that are there stay,
-    /// with what the server counted of them. `alone` as for [`Self::materialise`].
-    pub(super) fn materialise_all(&mut self, server: &mut ServerState, to_server: &mut Vec<u8>, alone: bool) {
+    /// with what the server counted of them. `apart`: what fails for one leaves the others.
+    pub(super) fn materialise_all(&mut self, server: &mut ServerState, to_server: &mut Vec<u8>, apart: bool) {
         let Some(()) = (server.status != TransactionStatus::Failed).then_some(()) else { return };
+        for name in [TEMPORARY, TAKEN] {
+            own(server, Kind::Close);
+            write::close(to_server, b'S', name);
+        }
         let mine: Vec<Box<[u8]>> =
             self.names.as_ref().map(|names| names.statements.keys().cloned().collect()).unwrap_or_default();
         for (id, name) in server.prepared.take_all() {
@@ -494,16 +582,93 @@ impl Session {
         let strangers: Vec<Box<[u8]>> =
             server.named.keys().filter(|name| !mine.contains(name)).cloned().collect();
         for name in strangers {
-            self.materialise(&name, server, to_server, false);
-        }
-        if alone {
-            own(server, Kind::Sync);
-            write::sync(to_server);
+            self.materialise(&name, Need::Statement, server, to_server);
         }
         for name in mine {
-            self.materialise(&name, server, to_server, alone);
+            if apart {
+                sync_own(server, to_server);
+            }
+            self.materialise(&name, Need::Statement, server, to_server);
         }
     }
+
+    /// What EXECUTE does is what the statements do that it names.
+    pub(super) fn add_referred(&self, refers_to: &[Reference], nesting: usize, doing: &mut Doing) {
+        for reference in refers_to.iter().filter(|reference| reference.need == Need::Statement) {
+            let Some(statement) = self.statement(&reference.name) else { continue };
+            doing.pins = doing.pins | statement.pins;
+            doing.traits = doing.traits.and(statement.traits);
+            if matches!(doing.outcome, Outcome::Nothing) {
+                doing.outcome = statement.outcome.clone();
+            }
+            if nesting > 0 {
+                self.add_referred(&statement.refers_to, nesting - 1, doing);
+            }
+        }
+    }
+}
+
+/// What the execution of a statement does to the session.
+#[derive(Debug)]
+pub(super) struct Doing {
+    pub(super) outcome: Outcome,
+    pub(super) pins: super::Pins,
+    pub(super) traits: super::statements::Traits,
+}
+
+impl Doing {
+    fn of(statement: &Statement) -> Self {
+        Doing { outcome: statement.outcome.clone(), pins: statement.pins, traits: statement.traits }
+    }
+}
+
+/// Whether what the names mean that a statement says is not settled.
+fn says_unsettled(statement: &Statement, server: &ServerState) -> bool {
+    !statement.refers_to.is_empty() && is_unsettled(server)
+}
+
+/// Whether what names mean is not settled, or whether they can be made to mean it.
+fn is_unsettled(server: &ServerState) -> bool {
+    server.expected.has_unsettled() || (server.may_have_failed() && !server.expected.is_empty())
+}
+
+/// Whether the server has a statement.
+enum Ensured {
+    /// It has, or will have when it comes to what is sent next.
+    Ready,
+    /// It was asked what the statement's columns are: what is sent next depends on them.
+    Asked,
+    /// It has, with other columns than the client was told of: the client's message was failed.
+    Changed,
+}
+
+/// What Postgres says of a statement that was prepared when its table was another.
+fn plan_changed() -> SqlError {
+    SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, "cached plan must not change result type")
+}
+
+/// The name is taken: Postgres is to say so, after what else it has to say of the statement.
+fn parse_duplicate(
+    name: &[u8],
+    sql: &[u8],
+    tail: &[u8],
+    server: &mut ServerState,
+    to_server: &mut Vec<u8>,
+) -> Step {
+    own(server, Kind::Close);
+    write::close(to_server, b'S', TAKEN);
+    own(server, Kind::Parse);
+    write::parse(to_server, TAKEN, STAND_IN, &[0, 0]);
+    push(server, Kind::Parse, None, Some(OnError::Rename(name.into())));
+    write::parse(to_server, TAKEN, sql, tail);
+    Step::Taken
+}
+
+/// Ends messages of Howdah's own that a Query follows.
+pub(super) fn sync_own(server: &mut ServerState, to_server: &mut Vec<u8>) {
+    own(server, Kind::Sync);
+    server.unsynced = false;
+    write::sync(to_server);
 }
 
 /// Whether no other Parse of the same text will do.
@@ -516,16 +681,29 @@ fn is_own(tools: &Tools<'_>) -> bool {
     })
 }
 
-/// Runs a utility statement by messages of its own names, which fit between any others.
-pub(super) fn run_utility(sql: &[u8], name: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
+/// Runs a utility statement by messages of its own names, which fit between any others. `undo` is of the statement's
+/// failure, `outcome` of its success.
+pub(super) fn run_utility(
+    sql: &[u8],
+    undo: Option<Undo>,
+    outcome: Outcome,
+    server: &mut ServerState,
+    to_server: &mut Vec<u8>,
+) {
     // One that failed was not closed.
     own(server, Kind::Close);
     write::close(to_server, b'S', TEMPORARY);
-    own_named(server, Kind::Parse, name);
+    own(server, Kind::Parse);
     write::parse(to_server, TEMPORARY, sql, &[0, 0]);
     own(server, Kind::Bind);
     write_bind(to_server, TEMPORARY, TEMPORARY, &[0, 0, 0, 0, 0, 0]);
-    own(server, Kind::Execute);
+    let mut entry = Expected::own(Kind::Execute);
+    entry.undo = undo.map(Box::new);
+    if !matches!(outcome, Outcome::Nothing) {
+        entry.outcomes = Some(Outcomes::one(outcome));
+    }
+    server.expected.push_back(entry);
+    server.unsynced = true;
     write::message(to_server, frontend::EXECUTE, |b| {
         write::cstr(b, TEMPORARY);
         b.extend_from_slice(&[0; 4]);
@@ -553,12 +731,15 @@ fn write_bind(out: &mut Vec<u8>, portal: &[u8], statement: &[u8], rest: &[u8]) {
     });
 }
 
-fn forward(kind: Kind, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
+fn forward(kind: Kind, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) -> Step {
     server.expected.push_back(Expected::client(kind));
+    server.unsynced = true;
     to_server.extend_from_slice(frame);
+    Step::Taken
 }
 
 fn push(server: &mut ServerState, kind: Kind, undo: Option<Undo>, on_error: Option<OnError>) {
+    server.unsynced = true;
     server.expected.push_back(Expected {
         kind,
         audience: Audience::Client,
@@ -572,14 +753,6 @@ fn push(server: &mut ServerState, kind: Kind, undo: Option<Undo>, on_error: Opti
 
 fn own(server: &mut ServerState, kind: Kind) {
     server.expected.push_back(Expected::own(kind));
-}
-
-fn own_named(server: &mut ServerState, kind: Kind, name: &[u8]) {
-    if name.is_empty() {
-        own(server, kind);
-    } else {
-        own_undone(server, kind, Undo::Named(name.into()));
-    }
 }
 
 fn own_undone(server: &mut ServerState, kind: Kind, undo: Undo) {
@@ -614,6 +787,7 @@ fn make(id: u64, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> State
     let first = tools.scanned.iter().next();
     statement.traits.advances_sequence = first.is_some_and(describe::may_advance_sequence);
     statement.traits.commits = first.is_some_and(describe::commits);
+    statement.traits.ends_block = first.is_some_and(describe::ends_block);
     if let Some(first) = first.filter(|one| !describe::is_plain(one, tools.hidden)) {
         let described = describe::describe(sql, first, scs, tools.hidden);
         statement.outcome = described.outcome;

@@ -8,9 +8,11 @@ mod backend;
 pub mod describe;
 pub mod expected;
 mod extended;
+mod hold;
 pub mod outcome;
 pub mod params;
 mod pin;
+pub mod replies;
 pub mod server_state;
 pub mod settings;
 mod simple;
@@ -18,6 +20,7 @@ pub mod statements;
 pub mod take;
 
 pub use backend::Verdict;
+pub use hold::Step;
 pub use outcome::Outcome;
 pub use pin::Pins;
 pub use simple::query_text;
@@ -30,7 +33,7 @@ use expected::{Expected, Kind, OnError};
 use params::Parameters;
 use server_state::{Copy, ServerState};
 use settings::{Settings, Tracker};
-use statements::{Repeated, Statement, StatementCache, Unnamed};
+use statements::{Repeated, Statement, StatementCache, Undo, Unnamed};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -223,6 +226,9 @@ impl Session {
 
     /// Takes one client message that goes to `server`; `frame` is whole, header included.
     ///
+    /// Where it depends on replies to come, it is [`Step::Held`]: it is to be given again when the server has
+    /// answered everything, or takes COPY data. Something of Howdah's own may have been written all the same.
+    ///
     /// # Errors
     /// An error that ends the session (08P01).
     pub fn frontend(
@@ -231,11 +237,11 @@ impl Session {
         server: &mut ServerState,
         tools: &mut Tools<'_>,
         to_server: &mut Vec<u8>,
-    ) -> Result<(), SqlError> {
-        let Some(&tag) = frame.first() else { return Ok(()) };
+    ) -> Result<Step, SqlError> {
+        let Some(&tag) = frame.first() else { return Ok(Step::Taken) };
         if server.copy == Copy::In {
             self.during_copy_in(tag, frame, server, to_server);
-            return Ok(());
+            return Ok(Step::Taken);
         }
         if server.skipping {
             if tag == frontend::SYNC {
@@ -244,16 +250,12 @@ impl Session {
                 server.expected.push_back(Expected::client(Kind::Sync));
                 to_server.extend_from_slice(frame);
             }
-            return Ok(());
+            return Ok(Step::Taken);
         }
-        server.unsynced = match tag {
-            frontend::QUERY | frontend::FUNCTION_CALL | frontend::SYNC => false,
-            frontend::PARSE | frontend::BIND | frontend::DESCRIBE | frontend::EXECUTE | frontend::CLOSE => {
-                true
-            }
-            _ => server.unsynced,
-        };
-        match tag {
+        if !server.expected.is_empty() && self.awaits_replies(tag, server) {
+            return Ok(Step::Held);
+        }
+        Ok(match tag {
             frontend::QUERY => self.query(frame, server, tools, to_server),
             frontend::PARSE => self.parse(frame, server, tools, to_server),
             frontend::BIND => self.bind(frame, server, tools, to_server),
@@ -261,27 +263,33 @@ impl Session {
             frontend::EXECUTE => self.execute(frame, server, to_server),
             frontend::CLOSE => self.close(frame, server, to_server),
             frontend::SYNC => {
+                server.unsynced = false;
                 server.expected.push_back(Expected::client(Kind::Sync));
                 to_server.extend_from_slice(frame);
+                Step::Taken
             }
             frontend::FUNCTION_CALL => {
                 // A function may do anything to the session.
                 self.pins.insert(Pins::OPAQUE);
-                server.expected.push_back(Expected::client(Kind::FunctionCall));
+                push_simple(server, Expected::client(Kind::FunctionCall));
                 to_server.extend_from_slice(frame);
+                Step::Taken
             }
             frontend::COPY_DONE | frontend::COPY_FAIL => {
                 if !server.expected.is_empty() {
                     server.expected.push_back(Expected::client(Kind::CopyEnd));
                 }
                 to_server.extend_from_slice(frame);
+                Step::Taken
             }
-            frontend::FLUSH | frontend::COPY_DATA => to_server.extend_from_slice(frame),
+            frontend::FLUSH | frontend::COPY_DATA => {
+                to_server.extend_from_slice(frame);
+                Step::Taken
+            }
             _ => {
                 return Err(SqlError::protocol(format!("invalid frontend message type {tag}")));
             }
-        }
-        Ok(())
+        })
     }
 
     fn during_copy_in(&mut self, tag: u8, frame: &[u8], server: &mut ServerState, to_server: &mut Vec<u8>) {
@@ -310,9 +318,10 @@ impl Session {
         if simple {
             write::query(to_server, b"howdah_refused");
             server.unnamed = 0;
-            server.expected.push_back(Expected { on_error: replace, ..Expected::client(Kind::Query) });
+            push_simple(server, Expected { on_error: replace, ..Expected::client(Kind::Query) });
         } else {
             write::describe(to_server, b'S', statements::MISSING);
+            server.unsynced = true;
             server
                 .expected
                 .push_back(Expected { on_error: replace, ..Expected::client(Kind::DescribeStatement) });
@@ -394,7 +403,6 @@ impl Session {
     fn forget_others_sequences(
         &self,
         traits: statements::Traits,
-        alone: bool,
         server: &mut ServerState,
         to_server: &mut Vec<u8>,
     ) {
@@ -402,12 +410,9 @@ impl Session {
             && !matches!(server.sequence_owner, 0)
             && server.sequence_owner != self.id
         {
-            server.sequence_owner = 0;
-            extended::run_utility(b"DISCARD SEQUENCES", b"", server, to_server);
-            if alone {
-                server.expected.push_back(Expected::own(Kind::Sync));
-                write::sync(to_server);
-            }
+            let owner = std::mem::take(&mut server.sequence_owner);
+            let undo = Some(Undo::SequenceOwner(owner));
+            extended::run_utility(b"DISCARD SEQUENCES", undo, Outcome::Nothing, server, to_server);
         }
     }
 
@@ -418,3 +423,17 @@ impl Session {
         }
     }
 }
+
+/// A message was sent that ReadyForQuery answers, also without a Sync.
+fn push_simple(server: &mut ServerState, entry: Expected) {
+    // Behind messages that await their Sync, an error of theirs skips it, and what follows.
+    let may_be_skipped = server.expected.may_skip_next();
+    server.expected.push_back(entry);
+    server.unsynced = false;
+    if !may_be_skipped {
+        server.expected.end_stretch();
+    }
+}
+
+#[cfg(test)]
+mod tests;

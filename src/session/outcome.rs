@@ -40,3 +40,24 @@ pub enum Outcome {
         defaults: bool,
     },
 }
+
+impl Outcome {
+    /// Whether what the client's names and settings mean depends on it. (What ROLLBACK TO does to settings is
+    /// that a transaction's end, or a part of it, takes them back.)
+    pub fn decides(&self) -> bool {
+        match self {
+            Outcome::Settings(_)
+            | Outcome::Prepare { .. }
+            | Outcome::Deallocate(_)
+            | Outcome::DeallocateAll
+            | Outcome::DiscardAll => true,
+            Outcome::Nothing
+            | Outcome::Savepoint(_)
+            | Outcome::Release(_)
+            | Outcome::RollbackTo(_)
+            | Outcome::Pin(_)
+            | Outcome::Unpin(_)
+            | Outcome::SchemaChange { .. } => false,
+        }
+    }
+}

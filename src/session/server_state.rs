@@ -2,10 +2,11 @@
 
 use super::expected::{Expected, Kind};
 use super::params::Parameters;
+use super::replies::Replies;
 use super::settings::Settings;
 use super::statements::PreparedSet;
 use crate::protocol::TransactionStatus;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A COPY on a server connection.
@@ -34,13 +35,15 @@ pub struct ServerState {
     /// Which unnamed statement it holds: the number of the Parse that made it, or 0.
     pub unnamed: u64,
     /// Replies owed.
-    pub expected: VecDeque<Expected>,
+    pub expected: Replies,
     /// An error was reported since the last ReadyForQuery.
     pub failed: bool,
-    /// The server said, unasked, that it ends the connection.
+    /// The server said that it ends the connection.
     pub is_ending: bool,
     /// Whether an error was reported before the last ReadyForQuery.
     pub has_failed: bool,
+    /// A transaction block was opened since the last ReadyForQuery.
+    pub has_begun: bool,
     /// After an error the server ignores messages until Sync, and that Sync was not sent yet.
     pub skipping: bool,
     /// Messages of the extended protocol were sent since the last Sync: the server is in the
@@ -54,6 +57,8 @@ pub struct ServerState {
     pub own_error: Option<Box<[u8]>>,
     /// The client that last advanced a sequence here; 0 is none.
     pub sequence_owner: u64,
+    /// A statement that was prepared just now, and that turned out to give other columns than elsewhere: its id, or 0.
+    pub changed: u64,
 }
 
 impl ServerState {
@@ -66,16 +71,18 @@ impl ServerState {
             prepared: PreparedSet::default(),
             named: HashMap::new(),
             unnamed: 0,
-            expected: VecDeque::new(),
+            expected: Replies::default(),
             failed: false,
             is_ending: false,
             has_failed: false,
+            has_begun: false,
             skipping: false,
             unsynced: false,
             committing: false,
             copy: Copy::None,
             own_error: None,
             sequence_owner: 0,
+            changed: 0,
         }
     }
 
@@ -85,8 +92,8 @@ impl ServerState {
             && self.status == TransactionStatus::Idle
             && !self.skipping
             && !self.unsynced
-            && !self.is_ending
             && self.copy == Copy::None
+            && !self.is_ending
     }
 
     /// Whether it owes no reply, perhaps inside a transaction block.
@@ -99,6 +106,13 @@ impl ServerState {
         self.is_quiet() && !self.unsynced
     }
 
+    /// Whether the transaction may have failed when the server comes to what is sent next, unless that is skipped.
+    pub fn may_have_failed(&self) -> bool {
+        let may_be_in_block =
+            self.status != TransactionStatus::Idle || self.has_begun || self.expected.may_open_block();
+        self.status == TransactionStatus::Failed || (may_be_in_block && self.expected.may_fail_unskipped())
+    }
+
     /// Whether the next answer in turn is Howdah's own to give.
     pub fn owes_synthetic(&self) -> bool {
         matches!(
@@ -109,8 +123,6 @@ impl ServerState {
 
     /// Gives back the queue's memory when a long pipeline made it large.
     pub fn shrink(&mut self) {
-        if self.expected.capacity() > 64 {
-            self.expected.shrink_to(16);
-        }
+        self.expected.shrink();
     }
 }

@@ -2,11 +2,13 @@
 
 use super::describe::{self, Described};
 use super::expected::{Expected, Kind, OnError, Outcomes};
+use super::extended::{Doing, NESTING_MAX, sync_own};
+use super::hold::Step;
 use super::outcome::Outcome;
 use super::server_state::ServerState;
 use super::settings::Change;
-use super::statements::Traits;
-use super::{Pooling, Session, Tools};
+use super::statements::{Traits, Undo};
+use super::{Pooling, Session, Tools, push_simple};
 use crate::error::SqlError;
 use crate::protocol::frame::HEADER_LEN;
 use crate::protocol::write;
@@ -27,7 +29,7 @@ impl Session {
         server: &mut ServerState,
         tools: &mut Tools<'_>,
         to_server: &mut Vec<u8>,
-    ) {
+    ) -> Step {
         let sql = query_text(frame);
         let scs = server.parameters.standard_conforming_strings();
         scan(sql, scs, tools.scanned);
@@ -38,75 +40,139 @@ impl Session {
             plain &= describe::is_plain(statement, hidden)
                 || (statement.kind == crate::sql::Kind::Begin && self.pooling != Pooling::Statement);
             traits.advances_sequence |= describe::may_advance_sequence(statement);
-            server.committing |= describe::commits(statement);
+            traits.commits |= describe::commits(statement);
+            traits.opens_block |= statement.kind == crate::sql::Kind::Begin;
+            traits.ends_block |= describe::ends_block(statement);
         }
         if plain {
             self.note_sequence(traits, server);
-            self.send_query(frame, None, server, to_server);
-            return;
+            self.send_query(frame, None, traits, server, to_server);
+            return Step::Taken;
         }
-        let described: Vec<Described> =
+        let mut described: Vec<Described> =
             tools.scanned.iter().map(|statement| describe::describe(sql, statement, scs, hidden)).collect();
+        let says_names = described.iter().any(|one| one.traits.lists_prepared || !one.refers_to.is_empty());
+        let prepares = says_names || described.iter().any(|one| one.traits.reads_sequence_state);
+        // Not before it is known whether the Query will be skipped, for the next Sync would be Howdah's own.
+        if (says_names && server.expected.has_unsettled()) || (prepares && server.expected.may_skip_next()) {
+            return Step::Held;
+        }
+        for one in &mut described {
+            self.add_what_is_executed(one);
+            traits = traits.and(one.traits);
+        }
         if let Some(error) = self.refusal(&described, server) {
             Session::fail(server, true, error, to_server);
-            return;
+            return Step::Taken;
         }
-        let mut outcomes = Outcomes { list: Vec::new(), done: 0, hidden: Vec::new() };
-        let mut added = Added { text: Vec::new(), copied: 0, characters: 0, places: Vec::new() };
-        for (at, one) in described.into_iter().enumerate() {
+        self.send_described(frame, described, traits, server, tools, to_server);
+        Step::Taken
+    }
+
+    /// Sends a Query that does something to the session, and before it what its statements need.
+    fn send_described(
+        &mut self,
+        frame: &[u8],
+        described: Vec<Described>,
+        traits: Traits,
+        server: &mut ServerState,
+        tools: &Tools<'_>,
+        to_server: &mut Vec<u8>,
+    ) {
+        let sql = query_text(frame);
+        let scs = server.parameters.standard_conforming_strings();
+        let owed = server.expected.len();
+        // Inside messages that await their Sync, the Sync of ours comes after the Query, or it would end their
+        // transaction.
+        let is_apart = !server.unsynced;
+        server.own_error = None;
+        for one in &described {
             self.pin(one.pins);
-            self.forget_others_sequences(one.traits, true, server, to_server);
+            self.forget_others_sequences(one.traits, server, to_server);
             self.note_sequence(one.traits, server);
             if one.traits.lists_prepared {
-                self.materialise_all(server, to_server, true);
+                self.materialise_all(server, to_server, is_apart);
             }
-            for name in &one.refers_to {
-                self.materialise(name, server, to_server, true);
-            }
+            self.materialise_names(&one.refers_to, NESTING_MAX, server, to_server);
+        }
+        let is_prepared = server.expected.len() > owed;
+        if is_prepared && is_apart {
+            sync_own(server, to_server);
+        }
+        let mut outcomes = Vec::new();
+        let mut hidden = Vec::new();
+        let mut added = Added { text: Vec::new(), copied: 0, characters: 0, places: Vec::new() };
+        for (at, one) in described.into_iter().enumerate() {
             let restored = self.restored_after(&one.outcome);
-            outcomes.list.push(one.outcome);
+            outcomes.push(one.outcome);
             let end = tools.scanned.get(at).map_or(sql.len(), |statement| statement.end);
             for (change, replay) in restored {
                 added.add(sql, end, &replay);
                 let mut scanned = Default::default();
                 scan(&replay, scs, &mut scanned);
                 for _ in scanned.iter() {
-                    outcomes.hidden.push(outcomes.list.len());
-                    outcomes.list.push(Outcome::Settings(vec![change.clone()]));
+                    hidden.push(outcomes.len());
+                    outcomes.push(Outcome::Settings(vec![change.clone()]));
                 }
             }
         }
-        let nothing = outcomes.list.iter().all(|outcome| matches!(outcome, Outcome::Nothing));
-        if nothing {
-            self.send_query(frame, None, server, to_server);
-            return;
-        }
+        let nothing = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Nothing));
+        let outcomes = (!nothing).then(|| Outcomes::new(outcomes, hidden));
         if added.places.is_empty() {
-            self.send_query(frame, Some(outcomes), server, to_server);
+            self.send_query(frame, outcomes, traits, server, to_server);
+            if let Some(entry) = server.expected.back_mut().filter(|_| is_prepared) {
+                entry.on_error = Some(OnError::Preceding);
+            }
+        } else {
+            added.copy(sql, sql.len());
+            let mut longer = Vec::with_capacity(added.text.len() + 8);
+            write::query(&mut longer, &added.text);
+            self.send_query(&longer, outcomes, traits, server, to_server);
+            if let Some(entry) = server.expected.back_mut() {
+                entry.on_error = Some(OnError::Shift(added.places));
+            }
+        }
+        if is_prepared && !is_apart {
+            sync_own(server, to_server);
+        }
+    }
+
+    /// EXECUTE does what the statement does that it names.
+    fn add_what_is_executed(&self, one: &mut Described) {
+        if one.refers_to.is_empty() {
             return;
         }
-        added.copy(sql, sql.len());
-        let mut longer = Vec::with_capacity(added.text.len() + 8);
-        write::query(&mut longer, &added.text);
-        self.send_query(&longer, Some(outcomes), server, to_server);
-        if let Some(entry) = server.expected.back_mut() {
-            entry.on_error = Some(OnError::Shift(added.places));
-        }
+        let mut doing =
+            Doing { outcome: std::mem::take(&mut one.outcome), pins: one.pins, traits: one.traits };
+        self.add_referred(&one.refers_to, NESTING_MAX, &mut doing);
+        (one.outcome, one.pins, one.traits) = (doing.outcome, doing.pins, doing.traits);
     }
 
     fn send_query(
         &mut self,
         frame: &[u8],
         outcomes: Option<Outcomes>,
+        traits: Traits,
         server: &mut ServerState,
         to_server: &mut Vec<u8>,
     ) {
         // A Query drops the unnamed statement.
-        self.unnamed = None;
-        server.unnamed = 0;
+        let (before, unnamed) = (self.unnamed.take(), std::mem::take(&mut server.unnamed));
         let mut entry = Expected::client(Kind::Query);
         entry.outcomes = outcomes.map(Box::new);
-        server.expected.push_back(entry);
+        let may_be_skipped = server.unsynced && (before.is_some() || unnamed != 0);
+        if may_be_skipped || server.expected.has_noted_unnamed() {
+            // It may be skipped; or what is taken back of those before it is not to come back behind it.
+            entry.undo = Some(Box::new(Undo::Unnamed { before, server: unnamed }));
+        }
+        push_simple(server, entry);
+        if traits.opens_block {
+            server.expected.note_opening();
+        }
+        if traits.ends_block {
+            server.expected.note_ending();
+        }
+        server.committing |= traits.commits;
         to_server.extend_from_slice(frame);
     }
 

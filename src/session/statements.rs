@@ -46,14 +46,32 @@ pub struct Statement {
     pub outcome: Outcome,
     /// What one execution makes the client hold its connection for.
     pub pins: Pins,
-    /// Names of SQL-prepared statements that an execution refers to.
-    pub refers_to: Vec<Box<[u8]>>,
+    /// Names of prepared statements that an execution says in SQL.
+    pub refers_to: Vec<Reference>,
     /// What the lexer said of it.
     pub traits: Traits,
     /// Whether a server has taken it, under the schema and settings that it is shared under.
     pub is_proven: AtomicBool,
     /// Its result's columns, as the first server described them: another must say the same.
     pub columns: OnceLock<Box<[u8]>>,
+}
+
+/// A prepared statement's name in SQL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The name.
+    pub name: Box<[u8]>,
+    /// What is done with it.
+    pub need: Need,
+}
+
+/// What SQL needs of a prepared statement that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// EXECUTE: the statement.
+    Statement,
+    /// PREPARE and DEALLOCATE: whether there is one.
+    Name,
 }
 
 /// What executing a statement needs beyond sending it.
@@ -69,6 +87,23 @@ pub struct Traits {
     pub opens_block: bool,
     /// It commits: where its answer is lost, so is the transaction's outcome.
     pub commits: bool,
+    /// It ends a transaction block, or takes back a part of it.
+    pub ends_block: bool,
+}
+
+impl Traits {
+    /// What either needs.
+    #[must_use]
+    pub fn and(self, other: Traits) -> Traits {
+        Traits {
+            reads_sequence_state: self.reads_sequence_state || other.reads_sequence_state,
+            advances_sequence: self.advances_sequence || other.advances_sequence,
+            lists_prepared: self.lists_prepared || other.lists_prepared,
+            opens_block: self.opens_block || other.opens_block,
+            commits: self.commits || other.commits,
+            ends_block: self.ends_block || other.ends_block,
+        }
+    }
 }
 
 impl Statement {
@@ -80,9 +115,9 @@ impl Statement {
         }
     }
 
-    /// Whether it is plain, advances no sequence and ends no transaction.
+    /// Whether it is plain, advances no sequence and ends no transaction or part of one.
     pub(super) fn is_ordinary(&self) -> bool {
-        self.is_plain() && !self.traits.advances_sequence && !self.traits.commits
+        self.is_plain() && !self.traits.advances_sequence && !self.traits.commits && !self.traits.ends_block
     }
 
     /// Whether executing it does nothing but what its text says to the database (and perhaps advance
@@ -91,7 +126,8 @@ impl Statement {
         matches!(self.outcome, Outcome::Nothing)
             && self.pins.is_empty()
             && self.refers_to.is_empty()
-            && Traits { advances_sequence: false, commits: false, ..self.traits } == Traits::default()
+            && Traits { advances_sequence: false, commits: false, ends_block: false, ..self.traits }
+                == Traits::default()
     }
 }
 
@@ -188,6 +224,10 @@ pub enum Undo {
         /// Its name.
         name: Box<[u8]>,
     },
+    /// The portal of this name was not made.
+    Portal(Box<[u8]>),
+    /// Only the server's knowledge: this client's sequences are remembered there still.
+    SequenceOwner(u64),
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

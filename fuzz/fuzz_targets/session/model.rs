@@ -2,6 +2,7 @@
 //!
 //! Source: PostgreSQL 15, `src/backend/tcop/postgres.c`.
 
+use super::setting::Setting;
 use howdah::error::SqlError;
 use howdah::protocol::read::Reader;
 use howdah::protocol::{TransactionStatus, backend, frontend, write};
@@ -19,6 +20,7 @@ pub struct Server {
     portals: HashMap<Vec<u8>, Portal>,
     skipping: bool,
     copying: Option<Copying>,
+    setting: Setting,
     /// It ended the connection.
     pub is_lost: bool,
 }
@@ -56,6 +58,11 @@ fn is_exit(sql: &str) -> bool {
 }
 
 impl Server {
+    /// With the value that the setting starts with.
+    pub fn new(setting: u8) -> Self {
+        Server { setting: Setting::new(setting), ..Server::default() }
+    }
+
     /// Answers one message.
     pub fn run(&mut self, frame: &[u8], out: &mut Vec<u8>) {
         let (tag, body) = (frame[0], &frame[5..]);
@@ -71,7 +78,6 @@ impl Server {
         match tag {
             frontend::QUERY => {
                 self.statements.remove(b"".as_slice());
-                self.portals.remove(b"".as_slice());
                 let sql = text(body.strip_suffix(&[0]).unwrap_or(body));
                 let mut list: Vec<String> =
                     sql.split(';').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect();
@@ -106,6 +112,7 @@ impl Server {
     fn end_implicit(&mut self) {
         if self.status == TransactionStatus::Idle {
             self.portals.clear();
+            self.setting.commit();
         }
     }
 
@@ -113,32 +120,41 @@ impl Server {
         if self.status == TransactionStatus::InBlock {
             self.status = TransactionStatus::Failed;
         }
+        self.setting.roll_back();
         self.end_implicit();
     }
 
     fn query(&mut self, list: Vec<String>, out: &mut Vec<u8>) {
         let mut list = list.into_iter();
         while let Some(sql) = list.next() {
-            if sql.starts_with("copy t from") && self.status != TransactionStatus::Failed {
-                write::message(out, backend::COPY_IN_RESPONSE, |body| body.extend_from_slice(&[0, 0, 0]));
-                self.copying = Some(Copying::Query(list.collect()));
-                return;
-            }
             let answer = self.allowed(&sql).and_then(|()| {
                 if sql == "bad" {
-                    return error(b"42601", "syntax error".to_owned());
+                    return Err(failure(b"42601", "syntax error".to_owned()));
                 }
-                if sql.starts_with("select") || sql.starts_with("execute") {
-                    let row_sql = self.resolve(&sql)?;
-                    write::row_description(out, &[(row_sql.as_str(), 23, 4)]);
-                    rows(&row_sql, 0, ROWS, out);
+                // It runs in the unnamed portal.
+                self.portals.remove(b"".as_slice());
+                let sql = self.resolve(&sql)?;
+                if sql.starts_with("copy t from") {
+                    write::message(out, backend::COPY_IN_RESPONSE, |body| body.extend_from_slice(&[0, 0, 0]));
+                    return Ok(true);
                 }
-                self.execute(&sql, ROWS, out)
+                if sql.starts_with("select") {
+                    write::row_description(out, &[(sql.as_str(), 23, 4)]);
+                    rows(&self.shown(&sql), 0, ROWS, out);
+                }
+                self.execute(&sql, ROWS, out).map(|()| false)
             });
-            if let Err(error) = answer {
-                write::error_response(out, &error);
-                self.fail();
-                break;
+            match answer {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.copying = Some(Copying::Query(list.collect()));
+                    return;
+                }
+                Err(error) => {
+                    write::error_response(out, &error);
+                    self.fail();
+                    break;
+                }
             }
         }
         self.end_implicit();
@@ -184,12 +200,19 @@ impl Server {
         self.statements.get(name.as_bytes()).cloned().ok_or_else(|| missing(name))
     }
 
+    /// What the rows of a statement say: of one, the setting's value.
+    fn shown(&self, sql: &str) -> String {
+        if sql == "select x" { format!("x is {}", self.setting.now) } else { sql.to_owned() }
+    }
+
     /// Runs a statement but for its rows.
     fn execute(&mut self, sql: &str, row_count: u8, out: &mut Vec<u8>) -> Answer {
         let words: Vec<&str> = sql.split(' ').collect();
         let tag = match words.as_slice() {
             ["select", "fail()"] => return error(b"22000", "it failed".to_owned()),
-            ["select", ..] | ["execute", ..] => format!("SELECT {row_count}"),
+            ["select", ..] => format!("SELECT {row_count}"),
+            // Of a statement without text.
+            [""] => "EXECUTE".to_owned(),
             ["begin"] => {
                 self.status = TransactionStatus::InBlock;
                 "BEGIN".to_owned()
@@ -198,6 +221,10 @@ impl Server {
                 let failed = self.status == TransactionStatus::Failed;
                 self.status = TransactionStatus::Idle;
                 self.portals.clear();
+                if words == ["rollback"] {
+                    self.setting.roll_back();
+                }
+                self.setting.commit();
                 if failed || words == ["rollback"] { "ROLLBACK" } else { "COMMIT" }.to_owned()
             }
             ["copy", "t", "to", ..] => {
@@ -218,7 +245,10 @@ impl Server {
                 self.statements.remove(name.as_bytes()).ok_or_else(|| missing(name))?;
                 "DEALLOCATE".to_owned()
             }
-            _ => words[0].to_uppercase(),
+            _ => {
+                self.setting.run(sql);
+                words[0].to_uppercase()
+            }
         };
         write::command_complete(out, &tag);
         Ok(())
@@ -329,19 +359,19 @@ impl Server {
             portal.told += row_count;
             portal.done = !is_suspended;
         }
-        if sql.starts_with("copy t from") {
+        if row_sql.starts_with("copy t from") {
             write::message(out, backend::COPY_IN_RESPONSE, |body| body.extend_from_slice(&[0, 0, 0]));
             self.copying = Some(Copying::Execute);
             return Ok(());
         }
         if is_rows {
-            rows(&row_sql, told, row_count, out);
+            rows(&self.shown(&row_sql), told, row_count, out);
         }
         if is_suspended {
             write::message(out, backend::PORTAL_SUSPENDED, |_| ());
             return Ok(());
         }
-        self.execute(&sql, row_count, out)
+        self.execute(&row_sql, row_count, out)
     }
 }
 

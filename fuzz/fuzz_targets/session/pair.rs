@@ -4,13 +4,16 @@ use super::Input;
 use super::model::Server;
 use howdah::protocol::{TransactionStatus, frame, frontend, write};
 use howdah::session::describe::HiddenState;
+use howdah::session::expected::{Expected, Kind};
 use howdah::session::params::Parameters;
 use howdah::session::server_state::ServerState;
+use howdah::session::settings::Settings;
 use howdah::session::take::Take;
-use howdah::session::{Pooling, Session, Shared, Tools};
+use howdah::session::{Pooling, Session, Shared, Step, Tools};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-const STATEMENTS: [&str; 24] = [
+const STATEMENTS: [&str; 32] = [
     "select 1",
     "select 2",
     "insert into t values (1)",
@@ -35,7 +38,17 @@ const STATEMENTS: [&str; 24] = [
     "execute b",
     "begin; select fail()",
     "rollback; select 5",
+    "set x to 1",
+    "set x to 2",
+    "reset x",
+    "select x",
+    "set x to 3; select x; select fail()",
+    "begin; set x to 4",
+    "begin; set local x to 5; select x",
+    "reset x; commit; select x",
 ];
+/// How often a message may be held.
+const HOLDS_MAX: usize = 3;
 const NAMES: [&[u8]; 4] = [b"", b"a", b"b", b"c"];
 
 /// A client, its session, and what it was told by Howdah and by a server of its own.
@@ -44,8 +57,6 @@ struct Client {
     told: Vec<u8>,
     own: Server,
     own_told: Vec<u8>,
-    /// It sends nothing before everything is answered.
-    waits: bool,
 }
 
 /// The server connection that the clients share.
@@ -56,6 +67,17 @@ struct Connection {
     replies: Vec<u8>,
     partial: Vec<u8>,
     passing: usize,
+}
+
+static SHOWN: AtomicBool = AtomicBool::new(false);
+
+/// From now on, what is said is printed (as by SHOW in the environment).
+pub fn show() {
+    SHOWN.store(true, Ordering::Relaxed);
+}
+
+fn is_shown() -> bool {
+    SHOWN.load(Ordering::Relaxed) || std::env::var_os("SHOW").is_some()
 }
 
 pub fn run(input: &mut Input<'_>) {
@@ -70,19 +92,22 @@ pub fn run(input: &mut Input<'_>) {
         partial: Vec::new(),
         passing: 0,
     };
-    let client = |id| Client {
-        session: Session::new(id, 1, Pooling::Transaction, Arc::default(), Arc::clone(&parameters)),
+    let client = |id, startup: Settings| Client {
+        session: Session::new(id, 1, Pooling::Transaction, Arc::new(startup), Arc::clone(&parameters)),
         told: Vec::new(),
-        own: Server::default(),
+        own: Server::new(if id == 2 { 9 } else { 0 }),
         own_told: Vec::new(),
-        waits: false,
     };
-    let (mut client, mut other) = (client(1), client(2));
+    let other = client(2, Settings::default().with("x", b"SET \"x\" TO '9'"));
+    let (mut client, mut other) = (client(1, Settings::default()), other);
     while let Some(operation) = input.next() {
         match operation % 16 {
             14 => {
                 connection.serve();
                 let bytes = usize::from(input.next().unwrap_or(0));
+                if is_shown() {
+                    eprintln!("served, {bytes} bytes are taken");
+                }
                 connection.take(&mut client, &shared, bytes);
             }
             15 => {
@@ -92,23 +117,18 @@ pub fn run(input: &mut Input<'_>) {
                 }
                 if client.session.may_release(&connection.state) {
                     client.session.leave(&mut connection.state);
+                    if is_shown() {
+                        eprintln!("swap");
+                    }
                     std::mem::swap(&mut client, &mut other);
                 }
             }
             _ => {
                 let Some(message) = message(operation % 16, input) else { break };
-                if client.waits || matches!(message.first(), Some(&(frontend::PARSE | frontend::CLOSE))) {
-                    connection.settle(&mut client, &shared);
-                    if connection.server.is_lost {
-                        return;
-                    }
-                    client.waits = false;
-                }
-                if !is_usual(&message, &connection.state) {
+                if is_unknowable(&message, &connection.state) {
                     continue;
                 }
-                client.waits |= matches!(message.first(), Some(&(frontend::QUERY | frontend::SYNC)));
-                if std::env::var_os("SHOW").is_some() {
+                if is_shown() {
                     eprintln!("client {}: {}", client.session.id, message.escape_ascii());
                 }
                 client.own.run(&message, &mut client.own_told);
@@ -121,21 +141,10 @@ pub fn run(input: &mut Input<'_>) {
     connection.settle(&mut client, &shared);
 }
 
-/// Leaves out what Howdah does not answer as Postgres does: a Query in a pipeline that awaits its Sync; PREPARE and
-/// DEALLOCATE in a pipeline; in a failed transaction, where a statement cannot be prepared on another connection, what
-/// is not a Query or Sync (only the error's code differs). Clients also wait for the answer to a Query or Sync, and
-/// before they use a name anew.
-fn is_usual(message: &[u8], state: &ServerState) -> bool {
-    let names_in_sql = memmem(message, b"prepare ") || memmem(message, b"deallocate ");
-    match message.first() {
-        Some(&frontend::QUERY) => !state.unsynced,
-        Some(&frontend::SYNC) => true,
-        _ => !names_in_sql && state.status != TransactionStatus::Failed,
-    }
-}
-
-fn memmem(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
+/// Leaves out what Howdah does not answer as Postgres does: in a failed transaction, the Describe of a statement, which
+/// Postgres answers where it gives no rows; on another server Howdah cannot prepare there what is to be described.
+fn is_unknowable(message: &[u8], state: &ServerState) -> bool {
+    matches!(message, [frontend::DESCRIBE, _, _, _, _, b'S', ..]) && state.may_have_failed()
 }
 
 /// One message of a client.
@@ -147,7 +156,12 @@ fn message(operation: u8, input: &mut Input<'_>) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     match operation {
         0..=2 => write::query(&mut out, sql),
-        3 | 4 => write::parse(&mut out, NAMES[usize::from(input.next()?) % NAMES.len()], sql, &[0, 0]),
+        3 | 4 => {
+            // What an EXECUTE of an EXECUTE describes is as of its Parse: no model of that.
+            let is_execute = sql.starts_with(b"execute");
+            let named = NAMES[usize::from(input.next()?) % NAMES.len()];
+            write::parse(&mut out, if is_execute { b"" } else { named }, sql, &[0, 0]);
+        }
         5 | 6 => write::message(&mut out, frontend::BIND, |body| {
             write::cstr(body, second);
             write::cstr(body, name);
@@ -180,11 +194,38 @@ impl Connection {
             hidden: &hidden,
             prepared_statements_max: prepared_max,
         };
-        let sent = client.session.frontend(message, &mut self.state, &mut tools, &mut self.sent);
-        if self.state.owes_synthetic() {
-            Session::synthetic(&mut self.state, &mut client.told);
+        for _ in 0..HOLDS_MAX {
+            if self.state.is_between_messages() && self.state.status != TransactionStatus::Failed {
+                self.apply_settings(client, shared);
+            }
+            let sent = client.session.frontend(message, &mut self.state, &mut tools, &mut self.sent);
+            if self.state.owes_synthetic() {
+                Session::synthetic(&mut self.state, &mut client.told);
+            }
+            match sent {
+                Err(_) => return false,
+                Ok(Step::Taken) => return true,
+                Ok(Step::Held) => {
+                    self.serve();
+                    self.take(client, shared, usize::MAX);
+                }
+            }
+            if self.server.is_lost {
+                return false;
+            }
         }
-        sent.is_ok()
+        panic!("held for ever: {}", message.escape_ascii());
+    }
+
+    /// As a client's loop does before a message that finds nothing owed.
+    fn apply_settings(&mut self, client: &mut Client, shared: &Shared) {
+        let Some(sql) = client.session.settings_to_apply(&self.state) else { return };
+        self.state.unnamed = 0;
+        self.state.expected.push_back(Expected::own(Kind::Query));
+        write::query(&mut self.sent, &sql);
+        self.serve();
+        self.take(client, shared, usize::MAX);
+        client.session.settings_applied(&mut self.state);
     }
 
     /// The server answers everything that it was sent.
@@ -193,6 +234,9 @@ impl Connection {
         let mut rest = sent.as_slice();
         while let Ok(Some(header)) = frame::header(rest) {
             let (message, after) = rest.split_at(header.frame_len);
+            if is_shown() {
+                eprintln!("    server: {}", message.escape_ascii());
+            }
             self.server.run(message, &mut self.replies);
             rest = after;
         }

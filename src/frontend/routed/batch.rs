@@ -551,7 +551,7 @@ impl Client {
             return self.refuse_batch(frames, error).await;
         }
         if let (Some((_, first)), Some((_, last))) = (frames.first(), frames.last()) {
-            self.forward_all(first.start..last.end)?;
+            self.forward_in_turn(first.start..last.end).await?;
         }
         self.forget_closed(frames);
         Ok(())
@@ -598,7 +598,7 @@ impl Client {
             Session::fail(&mut connection.state, false, error, &mut connection.out);
         }
         if let Some(sync) = sync {
-            self.forward(sync)?;
+            self.forward_in_turn(sync).await?;
         }
         Ok(())
     }

@@ -135,7 +135,7 @@ impl Client {
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
             connection.state.unnamed = 0;
             connection.state.committing = sql == b"COMMIT";
-            let outcomes = Outcomes { list: vec![Outcome::Nothing], done: 0, hidden: vec![0] };
+            let outcomes = Outcomes::new(vec![Outcome::Nothing], vec![0]);
             connection.state.expected.push_back(Expected {
                 outcomes: Some(Box::new(outcomes)),
                 hides_ready: true,

@@ -79,7 +79,7 @@ impl Client {
     pub(super) async fn route(&mut self, tag: u8, frame: Range<usize>) -> Result<Option<usize>, End> {
         if matches!(tag, frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL) {
             if self.lease.is_some() {
-                self.forward(frame.clone())?;
+                self.forward_in_turn(frame.clone()).await?;
             }
             return Ok(Some(frame.end));
         }
@@ -103,7 +103,7 @@ impl Client {
         };
         self.wait_answered().await?;
         if self.takes_it_as_it_is() {
-            self.forward(frame.clone())?;
+            self.forward_in_turn(frame.clone()).await?;
             return Ok(Some(frame.end));
         }
         match tag {

@@ -38,7 +38,7 @@ impl Client {
             let frames = self.frames(messages);
             return Box::pin(self.refuse_batch(&frames, error)).await.map(|()| Some(quick.end));
         }
-        self.forward_all(messages.clone())?;
+        self.forward_in_turn(messages.clone()).await?;
         if self.session.status() != TransactionStatus::Idle {
             // It lasts beyond these messages.
             let portal = self.bound_portal(messages);
@@ -54,7 +54,7 @@ impl Client {
             Box::pin(self.refuse(frontend::QUERY, &error)).await?;
         } else if self.take_shard_at_once(quick.shard) {
             self.began.get_or_insert(quick.now);
-            self.forward(frame)?;
+            self.forward_in_turn(frame).await?;
         } else {
             Box::pin(self.send_to(frame, quick.shard)).await?;
         }

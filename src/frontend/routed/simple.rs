@@ -276,7 +276,7 @@ impl Client {
             }
             return self.tell_failure(tag, &error);
         }
-        self.forward(frame)?;
+        self.forward_in_turn(frame).await?;
         Ok(())
     }
 
@@ -300,11 +300,11 @@ impl Client {
             return self.refuse(frontend::QUERY, &error).await;
         }
         if self.routed()?.parked.is_empty() && !chains {
-            self.forward(frame)?;
+            self.forward_in_turn(frame).await?;
             return Ok(());
         }
         // The shard that was written decides; the others were only read, and have nothing to lose.
-        self.forward(frame)?;
+        self.forward_in_turn(frame).await?;
         self.end_others(is_commit, next).await
     }
 

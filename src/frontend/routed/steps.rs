@@ -364,7 +364,7 @@ impl Client {
             return Ok(true);
         }
         for (_, frame) in &step.frames {
-            self.forward(frame.clone())?;
+            self.forward_in_turn(frame.clone()).await?;
         }
         let failed = self.end_step().await?;
         if step.prepares && self.session.status() == TransactionStatus::Idle {

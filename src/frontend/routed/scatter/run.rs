@@ -61,7 +61,9 @@ impl Run {
         for leg in &mut legs {
             leg.rows = outgoing.rows;
             let Some(connection) = leg.connection() else { continue };
-            connection.state.expected.extend(outgoing.kinds.iter().map(|kind| Expected::own(*kind)));
+            for kind in &outgoing.kinds {
+                connection.state.expected.push_back(Expected::own(*kind));
+            }
             connection.state.unnamed = 0;
             connection.state.unsynced = outgoing.rows.is_some();
             connection.out.extend_from_slice(&outgoing.bytes);
