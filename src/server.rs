@@ -11,7 +11,7 @@ use crate::admin::Admin;
 use crate::config::{Config, ConfigStore, ListenAddress};
 use crate::diagnostic::Diagnostic;
 use crate::frontend::handshake::HandshakeSettings;
-use crate::frontend::{AdminDatabase, Limits, Service, serve_connection};
+use crate::frontend::{AdminDatabase, Limits, Service, serve_connection, watch_timeouts};
 use crate::net::listen::Listener;
 use crate::pool;
 use crate::session::Shared;
@@ -145,6 +145,8 @@ fn limits(config: &Config) -> Limits {
         client_limit_per_database: general.client_limit_per_database,
         idle_client_timeout: general.idle_client_timeout,
         idle_transaction_timeout: general.idle_transaction_timeout,
+        query_timeout: general.query_timeout,
+        plan_cache_entries: general.plan_cache_entries,
         slow_statement: general.slow_statement,
     }
 }
@@ -233,6 +235,9 @@ impl Worker {
             ));
         }
         runtime.spawn(upkeep(Arc::clone(&self.service)));
+        if self.lane == 0 {
+            runtime.spawn(watch_timeouts(Arc::clone(&self.service)));
+        }
         runtime.block_on(until);
         // Connections being closed politely are given a moment.
         runtime.shutdown_timeout(Duration::from_millis(200));

@@ -16,8 +16,6 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Most plans kept for one database.
-const PLANS_MAX: u64 = 10_000;
 /// A catalog older than this is read again before it is used: changes made beside Howdah are seen.
 const CATALOG_AGE_MAX: Duration = Duration::from_secs(5);
 /// A catalog that could not be read anew serves for as long before that is tried again.
@@ -160,14 +158,14 @@ impl Values for Spanned<'_> {
 }
 
 impl Router {
-    /// Without a catalog yet.
-    pub fn new(rules: Arc<Rules>, user: &str) -> Self {
+    /// Without a catalog yet; at most `plans_max` plans are kept.
+    pub fn new(rules: Arc<Rules>, user: &str, plans_max: u64) -> Self {
         Router {
             rules,
             user: user.into(),
             loaded: ArcSwapOption::empty(),
             failed_at: ArcSwapOption::empty(),
-            plans: Cache::new(PLANS_MAX),
+            plans: Cache::new(plans_max),
         }
     }
 
@@ -384,5 +382,31 @@ impl Values for Bindings<'_> {
         };
         let type_oid = self.statement.types.get(at).copied().unwrap_or(0);
         Some(Param { type_oid, format, value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_plans_are_kept_than_configured() {
+        let rules = Arc::new(Rules::unsharded(vec!["s0".to_owned()], crate::ids::ShardId(0)));
+        let router = Router::new(Arc::clone(&rules), "me", 3);
+        router.loaded.store(Some(Arc::new(Loaded {
+            schema: Schema::new(rules, Arc::new(Catalog::default())),
+            default_path: "public".into(),
+            epoch: 0,
+            version: 1,
+            read_at: Instant::now(),
+        })));
+        let mut lifted = Template::default();
+        for table in 0..50 {
+            let sql = format!("select * from t{table}");
+            let planned = router.plan(sql.as_bytes(), &Settings::default(), true, &mut lifted);
+            assert!(planned.is_ok(), "{planned:?}");
+        }
+        router.plans.run_pending_tasks();
+        assert!((1..=3).contains(&router.plans.entry_count()), "{}", router.plans.entry_count());
     }
 }

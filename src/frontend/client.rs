@@ -227,6 +227,22 @@ impl Client {
         }
     }
 
+    /// A statement, or a pipeline of them, goes to a server.
+    pub(super) fn note_start(&mut self, now: Instant) {
+        if self.began.is_none() {
+            self.began = Some(now);
+            if self.limits().query_timeout.is_some() {
+                self.handle.start_timer(now);
+            }
+        }
+    }
+
+    /// Nothing of the client's runs any more; when it began.
+    pub(super) fn note_stop(&mut self) -> Option<Instant> {
+        self.handle.stop_timer();
+        self.began.take()
+    }
+
     /// Counts, and logs what was slow.
     pub(super) fn note_end_of_work(&mut self, transaction_ended: bool, now: Instant) {
         let stats = &self.database.stats;
@@ -238,8 +254,9 @@ impl Client {
         let received = std::mem::take(&mut self.received_bytes);
         stats.sent_bytes.fetch_add(u64::try_from(sent).unwrap_or(u64::MAX), Ordering::Relaxed);
         stats.received_bytes.fetch_add(u64::try_from(received).unwrap_or(u64::MAX), Ordering::Relaxed);
-        let Some(began) = self.began.take() else { return };
+        let Some(began) = self.note_stop() else { return };
         let took = now.saturating_duration_since(began);
+        let stats = &self.database.stats;
         stats.query_us.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         if self.limits().slow_statement.is_some_and(|limit| took >= limit) {
             self.log_slow(took);
@@ -745,7 +762,7 @@ impl Client {
         if error.severity == Severity::Fatal {
             return Err(End::Told(error.clone()));
         }
-        self.began = None;
+        self.note_stop();
         write::error_response(&mut self.out, error);
         match tag {
             frontend::QUERY | frontend::FUNCTION_CALL => {
@@ -796,7 +813,7 @@ impl Client {
         if was != TransactionStatus::Idle {
             self.session.set_status(TransactionStatus::Failed);
         }
-        self.began = None;
+        self.note_stop();
         match owed {
             Owed::Nothing if was == TransactionStatus::Idle => {}
             Owed::Nothing => self.untold = Some(Box::new(lost)),

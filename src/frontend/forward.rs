@@ -67,7 +67,9 @@ impl Client {
             Ok(())
         });
         connection.out = to_server;
-        self.began.get_or_insert_with(Instant::now);
+        if self.began.is_none() {
+            self.note_start(Instant::now());
+        }
         result.map(|()| at)
     }
 

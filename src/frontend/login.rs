@@ -94,6 +94,11 @@ async fn cancel(service: &Service, process_id: i32, secret: i32) {
         tracing::debug!("a cancel request names no client");
         return;
     };
+    cancel_statement(&handle).await;
+}
+
+/// Cancels what a client's statement runs on its servers.
+pub(super) async fn cancel_statement(handle: &ClientHandle) {
     let mut requests = tokio::task::JoinSet::new();
     for target in handle.begin_cancel() {
         let pool = handle.pools.as_ref().and_then(|database| database.pool(target.shard));

@@ -8,9 +8,11 @@ mod login;
 mod registry;
 mod relay;
 mod routed;
+mod timeout;
 
 pub use login::{AdminDatabase, serve_connection};
 pub use registry::{CancelTarget, ClientHandle, NewClient, Registry};
+pub use timeout::watch as watch_timeouts;
 
 use crate::session::Shared;
 use crate::topology::Directory;
@@ -61,6 +63,10 @@ pub struct Limits {
     pub idle_client_timeout: Option<Duration>,
     /// A client that is idle inside a transaction for this long is sent away.
     pub idle_transaction_timeout: Option<Duration>,
+    /// A statement that runs for this long is cancelled.
+    pub query_timeout: Option<Duration>,
+    /// Plans kept for each database and user.
+    pub plan_cache_entries: u32,
     /// A statement that takes longer is logged.
     pub slow_statement: Option<Duration>,
 }
@@ -69,10 +75,11 @@ impl Service {
     /// The router of a database, made when it is first asked for.
     pub(crate) fn router(&self, database: &crate::topology::Database) -> Arc<crate::exec::Router> {
         let mut routers = self.routers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let plans = u64::from(self.limits.load().plan_cache_entries);
         let known = self.directory.databases();
         routers.retain(|key, _| *key == database.key || known.iter().any(|one| one.key == *key));
         let router = routers.entry(database.key).or_insert_with(|| {
-            Arc::new(crate::exec::Router::new(Arc::clone(&database.rules), &database.user))
+            Arc::new(crate::exec::Router::new(Arc::clone(&database.rules), &database.user, plans))
         });
         Arc::clone(router)
     }

@@ -46,6 +46,7 @@ pub struct ClientHandle {
     /// Waiting for a server connection.
     pub is_waiting: AtomicBool,
     pins: AtomicU32,
+    pub(super) timer: super::timeout::Timer,
 }
 
 /// Where to send a cancel request.
@@ -253,6 +254,7 @@ impl Registry {
                 task: Mutex::new(None),
                 is_waiting: AtomicBool::new(false),
                 pins: AtomicU32::new(0),
+                timer: super::timeout::Timer::default(),
             });
             shard.insert(process_id, Arc::clone(&handle));
             return handle;
@@ -312,6 +314,16 @@ impl Registry {
     pub fn find(&self, process_id: i32, secret: i32) -> Option<Arc<ClientHandle>> {
         let handle = self.shard(process_id)?.get(&process_id).cloned()?;
         (handle.secret == secret).then_some(handle)
+    }
+
+    /// The clients that are picked.
+    pub fn filter(&self, pick: impl Fn(&ClientHandle) -> bool) -> Vec<Arc<ClientHandle>> {
+        let mut picked = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            picked.extend(shard.values().filter(|handle| pick(handle)).cloned());
+        }
+        picked
     }
 
     /// All clients, in order of number.

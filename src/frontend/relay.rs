@@ -153,7 +153,8 @@ impl Client {
 
     /// Reads the server once. `None`: bytes moved, and nothing is to be decided.
     fn poll_server(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        let Client { stream, out, session, service, lease, sent_bytes, .. } = self;
+        let is_timed = self.limits.query_timeout.is_some();
+        let Client { stream, out, session, service, lease, sent_bytes, handle, .. } = self;
         let Some(connection) = lease.as_mut().and_then(|lease| lease.connection()) else {
             return Poll::Pending;
         };
@@ -184,6 +185,8 @@ impl Client {
                 connection.partial.clear();
             }
             let chunk = scratch.chunk.get(..kept + n).unwrap_or_default();
+            let completed = connection.state.completed;
+            connection.state.is_expired = is_timed && handle.is_expired();
             let taken = Take {
                 session,
                 shared: &service.shared,
@@ -193,6 +196,10 @@ impl Client {
                 out,
             }
             .take(chunk);
+            if is_timed && connection.state.completed != completed {
+                // The next one of the message or pipeline begins.
+                handle.start_timer(std::time::Instant::now());
+            }
             let run = match taken {
                 Ok(run) => run,
                 Err(reason) => {

@@ -54,6 +54,13 @@ impl Session {
                 }
                 _ => Ok(front(server)?.verdict()),
             },
+            backend::ERROR_RESPONSE if server.is_expired && is_cancellation(body) => {
+                let verdict = self.error_response(body, server, to_client)?;
+                if verdict == Verdict::Forward {
+                    timeout_error(body, to_client);
+                }
+                Ok(Verdict::Swallow)
+            }
             backend::ERROR_RESPONSE => self.error_response(body, server, to_client),
             backend::COPY_IN_RESPONSE => copy_in(server),
             backend::PARAMETER_STATUS => self.parameter_status(body, server, shared),
@@ -187,6 +194,7 @@ impl Session {
         let out_of_step = OutOfStep { tag };
         let entry = server.expected.front_mut().ok_or(out_of_step)?;
         server.copy = Copy::None;
+        server.completed = server.completed.wrapping_add(1);
         let verdict = entry.verdict();
         match entry.kind {
             Kind::Query => {
@@ -569,6 +577,19 @@ fn rewrite_error(body: &[u8], out: &mut Vec<u8>, field: impl Fn(u8, &[u8], &mut 
             b.push(0);
         }
         b.push(0);
+    });
+}
+
+/// Whether an ErrorResponse says that the statement was cancelled.
+pub fn is_cancellation(body: &[u8]) -> bool {
+    read::error_field(body, b'C') == Some(crate::sqlstate::QUERY_CANCELED.as_str().as_bytes())
+}
+
+/// Writes the ErrorResponse of a cancelled statement as Postgres words it for `statement_timeout`.
+pub fn timeout_error(body: &[u8], out: &mut Vec<u8>) {
+    rewrite_error(body, out, |kind, value, out| match kind {
+        b'M' => out.extend_from_slice(b"canceling statement due to statement timeout"),
+        _ => out.extend_from_slice(value),
     });
 }
 

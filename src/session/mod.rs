@@ -19,7 +19,7 @@ mod simple;
 pub mod statements;
 pub mod take;
 
-pub use backend::Verdict;
+pub use backend::{Verdict, is_cancellation, timeout_error};
 pub use hold::Step;
 pub use outcome::Outcome;
 pub use pin::Pins;

@@ -44,6 +44,10 @@ pub struct ServerState {
     pub has_failed: bool,
     /// A transaction block was opened since the last ReadyForQuery.
     pub has_begun: bool,
+    /// Counts statements that are done, and wraps around.
+    pub completed: u32,
+    /// The statement is being cancelled because it ran for too long.
+    pub is_expired: bool,
     /// After an error the server ignores messages until Sync, and that Sync was not sent yet.
     pub skipping: bool,
     /// Messages of the extended protocol were sent since the last Sync: the server is in the
@@ -76,6 +80,8 @@ impl ServerState {
             is_ending: false,
             has_failed: false,
             has_begun: false,
+            completed: 0,
+            is_expired: false,
             skipping: false,
             unsynced: false,
             committing: false,

@@ -574,7 +574,7 @@ impl Client {
         let sync = frames.iter().find(|(tag, _)| *tag == frontend::SYNC).map(|(_, frame)| frame.clone());
         if self.session.status() == TransactionStatus::Idle && !self.is_in_block() {
             self.release_all();
-            self.began = None;
+            self.note_stop();
             write::error_response(&mut self.out, &error);
             match sync {
                 Some(_) => write::ready_for_query(&mut self.out, self.session.status()),

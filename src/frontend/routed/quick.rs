@@ -53,7 +53,7 @@ impl Client {
         if let Err(error) = self.note_quick_write(&quick)? {
             Box::pin(self.refuse(frontend::QUERY, &error)).await?;
         } else if self.take_shard_at_once(quick.shard) {
-            self.began.get_or_insert(quick.now);
+            self.note_start(quick.now);
             self.forward_in_turn(frame).await?;
         } else {
             Box::pin(self.send_to(frame, quick.shard)).await?;
@@ -71,7 +71,7 @@ impl Client {
         {
             return Ok(Err(error));
         }
-        self.began.get_or_insert(quick.now);
+        self.note_start(quick.now);
         Ok(Ok(()))
     }
 

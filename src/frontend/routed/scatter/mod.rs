@@ -102,7 +102,7 @@ impl Client {
         spread: &Spread,
         describe: Describe,
     ) -> Result<Result<(), Told>, End> {
-        self.began.get_or_insert_with(std::time::Instant::now);
+        self.note_start(std::time::Instant::now());
         let Spread { scatter, shards, limits } = spread;
         if shards.len() > 1 && self.has_one_snapshot_default() {
             return Ok(Err(Told::Not(torn_snapshot())));
@@ -163,7 +163,7 @@ impl Client {
                 moving.await
             };
             let end = match turn {
-                Turn::Done => return Ok(run.tell(&mut self.out)),
+                Turn::Done => return Ok(run.tell(self.handle.is_expired(), &mut self.out)),
                 Turn::Failed => {
                     // What the others still do is for nobody.
                     run.cancel().await;

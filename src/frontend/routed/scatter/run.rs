@@ -10,6 +10,7 @@ use crate::error::SqlError;
 use crate::merge::{Merge, Step, Want};
 use crate::protocol::{backend, write};
 use crate::session::expected::{Expected, Kind};
+use crate::session::{is_cancellation, timeout_error};
 use crate::sql::splice::Spliced;
 use crate::sqlstate;
 use std::sync::Arc;
@@ -118,12 +119,16 @@ impl Run {
         }
     }
 
-    /// The last word to the client.
-    pub(super) fn tell(&mut self, out: &mut Vec<u8>) -> Result<(), Told> {
+    /// The last word to the client; `is_expired`: the statement was cancelled because it ran for too long.
+    pub(super) fn tell(&mut self, is_expired: bool, out: &mut Vec<u8>) -> Result<(), Told> {
         match self.failure.take() {
             None => {
                 self.merge.finish(out);
                 Ok(())
+            }
+            Some(Failure::Server(body)) if is_expired && is_cancellation(&body) => {
+                timeout_error(&body, out);
+                Err(Told::Yes)
             }
             Some(Failure::Server(body)) => {
                 let body = match &self.spliced {
