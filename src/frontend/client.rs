@@ -130,7 +130,7 @@ impl Client {
                 Ok(Event::Settled) => self.settled(),
                 Ok(Event::ClientGone) => return End::Gone,
                 Ok(Event::ServerGone { in_message, reason }) => {
-                    if let Err(end) = self.server_gone(in_message, reason) {
+                    if let Err(end) = self.server_gone_between(in_message, reason) {
                         return end;
                     }
                 }
@@ -419,7 +419,8 @@ impl Client {
     /// Whether the server has enough to do for now.
     pub(super) fn is_congested(&mut self) -> bool {
         self.lease.as_mut().and_then(|lease| lease.connection()).is_some_and(|connection| {
-            connection.unsent() > UNSENT_MAX || connection.state.expected.len() > OWED_MAX
+            let owes_too_much = connection.state.expected.len() > OWED_MAX;
+            connection.unsent() > UNSENT_MAX || (owes_too_much && !connection.state.awaits_messages())
         })
     }
 
@@ -432,8 +433,7 @@ impl Client {
     /// Before a wait: a server keeps its answers until Sync, or until it is told to send them.
     pub(super) fn ask_for_replies(&mut self) {
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection())
-            && connection.state.unsynced
-            && !connection.state.is_quiet()
+            && connection.state.keeps_answers()
             && !connection.out.ends_with(FLUSH)
         {
             connection.out.extend_from_slice(FLUSH);
@@ -445,11 +445,10 @@ impl Client {
         match self.held {
             Held::No => false,
             Held::Congested => !self.is_congested(),
-            Held::Unsettled => self.lease.as_mut().and_then(|lease| lease.connection()).is_none_or(
-                |ServerConnection { state, .. }| {
-                    state.expected.is_empty() || state.skipping || state.copy == Copy::In
-                },
-            ),
+            Held::Unsettled => {
+                let connection = self.lease.as_mut().and_then(|lease| lease.connection());
+                connection.is_none_or(|connection| connection.state.awaits_messages())
+            }
         }
     }
 
@@ -783,6 +782,19 @@ impl Client {
         }
     }
 
+    /// As [`Self::server_gone`], while no step is run: behind steps that await their Sync it fails them.
+    pub(super) fn server_gone_between(
+        &mut self,
+        in_message: bool,
+        reason: Option<&'static str>,
+    ) -> Result<(), End> {
+        self.server_gone(in_message, reason)?;
+        if self.routed.as_deref().is_some_and(Routed::is_in_steps) {
+            self.session.set_skipping(true);
+        }
+        Ok(())
+    }
+
     /// The server connection broke while it was held.
     pub(super) fn server_gone(&mut self, in_message: bool, reason: Option<&'static str>) -> Result<(), End> {
         let shard = self.lease.as_ref().map(|lease| lease.pool().shard.clone()).unwrap_or_default();
@@ -790,10 +802,11 @@ impl Client {
             tracing::error!(%shard, reason, "closing a server connection that is out of step");
         }
         let pinned = !self.session.pins().is_empty();
+        let in_steps = self.routed.as_deref().is_some_and(Routed::is_in_steps);
         let (owed, told, committing) = match self.lease.as_mut().and_then(|lease| lease.connection()) {
             Some(connection) => {
                 let state = &connection.state;
-                (owed(connection), state.failed || (pinned && state.is_ending), state.committing)
+                (owed(connection, in_steps), state.failed || (pinned && state.is_ending), state.committing)
             }
             None => (Owed::Nothing, false, false),
         };
@@ -895,7 +908,7 @@ pub(super) enum Checkout {
 }
 
 /// Whether a message asks for something that a failed block refuses.
-fn asks(tag: u8) -> bool {
+pub(super) fn asks(tag: u8) -> bool {
     !matches!(
         tag,
         frontend::SYNC | frontend::FLUSH | frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL
@@ -913,13 +926,13 @@ enum Owed {
     Step,
 }
 
-fn owed(connection: &ServerConnection) -> Owed {
+fn owed(connection: &ServerConnection, in_steps: bool) -> Owed {
     let mut list = connection
         .state
         .expected
         .iter()
         .filter(|entry| entry.audience == crate::session::expected::Audience::Client);
-    if list.clone().any(|entry| entry.hides_ready) {
+    if in_steps || list.clone().any(|entry| entry.hides_ready) {
         Owed::Step
     } else if list.clone().any(|entry| matches!(entry.kind, Kind::Query | Kind::Sync | Kind::FunctionCall)) {
         Owed::Ready

@@ -82,8 +82,8 @@ impl Session {
             match front.kind {
                 Kind::ParseDone => write::message(to_client, backend::PARSE_COMPLETE, |_| ()),
                 Kind::CloseDone => write::message(to_client, backend::CLOSE_COMPLETE, |_| ()),
-                // The COPY that it was to end never began.
-                Kind::CopyEnd => {}
+                // A COPY that never began is not to be ended.
+                Kind::CopyEnd | Kind::Nothing => {}
                 _ => return,
             }
             server.expected.pop_front();
@@ -543,22 +543,23 @@ fn copy_in(server: &mut ServerState) -> Result<Verdict, OutOfStep> {
     let verdict = copy.verdict();
     let is_extended = copy.kind == Kind::Execute;
     server.copy = Copy::In;
+    let mut ignores_sync = false;
     for entry in server.expected.iter_mut() {
         match entry.kind {
-            // As the end of a COPY, which has no answer of its own either.
             Kind::Sync => {
-                entry.kind = Kind::CopyEnd;
-                server.unsynced |= is_extended;
+                entry.kind = Kind::Nothing;
+                ignores_sync = true;
             }
             Kind::CopyEnd => {
+                entry.kind = Kind::Nothing;
                 server.copy = Copy::None;
                 break;
             }
             _ => {}
         }
     }
-    if server.copy == Copy::None && server.expected.iter().any(|entry| entry.kind == Kind::Sync) {
-        server.unsynced = false;
+    if ignores_sync && is_extended && !server.expected.iter().any(|entry| entry.kind == Kind::Sync) {
+        server.unsynced = true;
     }
     Ok(verdict)
 }

@@ -112,6 +112,25 @@ impl ServerState {
         self.is_quiet() && !self.unsynced
     }
 
+    /// Whether answers may stay with the server until it is told to send them (Flush): nothing behind the messages
+    /// that it was sent makes it.
+    pub fn keeps_answers(&self) -> bool {
+        let is_last = |entry: &Expected| entry.kind == Kind::CopyEnd;
+        // A Sync before the end of a COPY may turn out to be ignored.
+        self.expected.back().is_some_and(|last| self.unsynced || is_last(last))
+    }
+
+    /// Whether it says nothing more before it is sent more: it owes nothing, takes COPY data, or skips to Sync.
+    /// What was held is to be given again.
+    pub fn awaits_messages(&self) -> bool {
+        self.expected.is_empty() || self.skipping || self.copy == Copy::In
+    }
+
+    /// Whether it is in a transaction block that has not failed, as far as it has said.
+    pub fn stands_in_block(&self) -> bool {
+        self.status == TransactionStatus::InBlock && !self.failed
+    }
+
     /// Whether the transaction may have failed when the server comes to what is sent next, unless that is skipped.
     pub fn may_have_failed(&self) -> bool {
         let may_be_in_block =
@@ -123,7 +142,7 @@ impl ServerState {
     pub fn owes_synthetic(&self) -> bool {
         matches!(
             self.expected.front(),
-            Some(Expected { kind: Kind::ParseDone | Kind::CloseDone | Kind::CopyEnd, .. })
+            Some(Expected { kind: Kind::ParseDone | Kind::CloseDone | Kind::CopyEnd | Kind::Nothing, .. })
         )
     }
 

@@ -68,6 +68,11 @@ impl Routed {
         }
     }
 
+    /// Whether a step is run of something longer.
+    pub(super) fn is_in_steps(&self) -> bool {
+        self.in_steps
+    }
+
     fn home(&self) -> ShardId {
         self.router.rules().home()
     }
@@ -150,7 +155,7 @@ impl Client {
             match event.await {
                 Event::Input | Event::Settled => {}
                 Event::ClientGone => return Err(End::Gone),
-                Event::ServerGone { in_message, reason } => self.server_gone(in_message, reason)?,
+                Event::ServerGone { in_message, reason } => self.server_gone_between(in_message, reason)?,
             }
         }
         Ok(())
