@@ -64,7 +64,7 @@ fn a_long_statement_is_cancelled_in_both_protocols() {
 fn each_statement_of_a_message_has_the_whole_time() {
     let howdah = howdah();
     let mut wire = howdah.app();
-    let many = vec!["select pg_sleep(0.15)"; 6];
+    let many = ["select pg_sleep(0.15)"; 6];
     wire.run(&many.join(";"));
     let pipeline: Vec<u8> = many.iter().flat_map(|sql| one(sql)).chain(sync()).collect();
     assert_eq!(wire.ask(&pipeline).ok().rows().len(), 6);

@@ -112,7 +112,7 @@ impl ServerConnection {
         ServerConnection {
             id,
             stream: Some(connected.stream),
-            state: ServerState::new(parameters),
+            state: ServerState { process_id: connected.process_id, ..ServerState::new(parameters) },
             process_id: connected.process_id,
             secret: connected.secret,
             partial: Vec::new(),
@@ -149,6 +149,7 @@ impl ServerConnection {
         !self.broken
             && self.stream.is_some()
             && self.state.is_clean()
+            && !self.state.is_spoilt
             && self.partial.is_empty()
             && self.passing == 0
             && self.out.is_empty()

@@ -597,11 +597,12 @@ impl Client {
     /// Takes an idle connection from the pool, if that is all there is to do.
     pub(super) fn attach_at_once(&mut self, shard: ShardId) -> bool {
         let Some(pool) = self.database.pool(shard) else { return false };
-        let Some(mut lease) = pool.checkout_at_once() else { return false };
-        let Some(connection) = lease.connection() else { return false };
-        if !self.session.suits(&connection.state) || !self.database.knows_hidden(&self.service.shared) {
+        if !self.database.knows_hidden(&self.service.shared) {
             return false;
         }
+        let suits = |connection: &ServerConnection| self.session.suits(&connection.state);
+        let Some(mut lease) = pool.checkout_at_once(suits) else { return false };
+        let Some(connection) = lease.connection() else { return false };
         self.handle.attached(CancelTarget {
             shard,
             process_id: connection.process_id,
@@ -674,7 +675,9 @@ impl Client {
 
     /// Waits for a connection, and for what ends the wait: the client's leaving, a kill, a cancel request.
     pub(super) async fn checkout(&mut self, pool: &Arc<crate::pool::ServerPool>) -> Result<Checkout, End> {
-        let mut checkout = pin!(pool.checkout());
+        let wanted = Arc::clone(self.session.settings());
+        let suits = move |connection: &ServerConnection| Session::suits_settings(&wanted, &connection.state);
+        let mut checkout = pin!(pool.checkout(suits));
         let first = poll_fn(|cx| Poll::Ready(checkout.as_mut().poll(cx))).await;
         if let Poll::Ready(result) = first {
             return Ok(Checkout::Done(result));
@@ -875,7 +878,8 @@ impl Client {
             }
             return;
         }
-        let is_spoilt = connection.state.settings.has_custom_beyond(&Default::default())
+        let is_spoilt = !self.session.pins().ends_with_discard_all()
+            || connection.state.settings.has_custom_beyond(&Default::default())
             || self.session.settings().has_custom_beyond(&Default::default());
         if is_spoilt || reset(connection).await.is_err() {
             lease.discard();

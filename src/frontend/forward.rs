@@ -135,7 +135,10 @@ impl Client {
 
 /// What a message is told that was not sent yet when its server was lost.
 fn lost_before() -> SqlError {
-    SqlError::new(sqlstate::CONNECTION_FAILURE, "the connection to the server was lost before the message was sent")
+    SqlError::new(
+        sqlstate::CONNECTION_FAILURE,
+        "the connection to the server was lost before the message was sent",
+    )
 }
 
 /// The first message, if it is whole.

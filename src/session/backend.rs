@@ -4,7 +4,7 @@ use super::expected::{Audience, Expected, Kind, OnError};
 use super::outcome::Outcome;
 use super::pin::Pins;
 use super::server_state::{Copy, ServerState};
-use super::settings::{Change, Settings};
+use super::settings::{Change, KNOWN, Settings};
 use super::statements::{NAME_PREFIX, Origin, Statement, Traits, Undo, Unnamed};
 use super::{Session, Shared};
 use crate::error::SqlError;
@@ -55,17 +55,17 @@ impl Session {
                 _ => Ok(front(server)?.verdict()),
             },
             backend::ERROR_RESPONSE if server.is_expired && is_cancellation(body) => {
-                let verdict = self.error_response(body, server, to_client)?;
+                let verdict = self.error_response(body, server, shared, to_client)?;
                 if verdict == Verdict::Forward {
                     timeout_error(body, to_client);
                 }
                 Ok(Verdict::Swallow)
             }
-            backend::ERROR_RESPONSE => self.error_response(body, server, to_client),
+            backend::ERROR_RESPONSE => self.error_response(body, server, shared, to_client),
             backend::COPY_IN_RESPONSE => copy_in(server),
             backend::PARAMETER_STATUS => self.parameter_status(body, server, shared),
             backend::NOTICE_RESPONSE => Ok(server.expected.front().map_or(Verdict::Forward, Expected::aside)),
-            backend::NOTIFICATION_RESPONSE => Ok(Verdict::Forward),
+            backend::NOTIFICATION_RESPONSE => Ok(self.notification(body, server, to_client)),
             backend::PARAMETER_DESCRIPTION
             | backend::COPY_OUT_RESPONSE
             | backend::COPY_DONE
@@ -87,6 +87,20 @@ impl Session {
                 _ => return,
             }
             server.expected.pop_front();
+        }
+    }
+
+    /// A client knows its own notifications by the process id that it was told at login.
+    fn notification(&self, body: &[u8], server: &ServerState, to_client: &mut Vec<u8>) -> Verdict {
+        match body.split_first_chunk::<4>() {
+            Some((sender, rest)) if i32::from_be_bytes(*sender) == server.process_id => {
+                write::message(to_client, backend::NOTIFICATION_RESPONSE, |b| {
+                    b.extend_from_slice(&self.process_id.to_be_bytes());
+                    b.extend_from_slice(rest);
+                });
+                Verdict::Swallow
+            }
+            _ => Verdict::Forward,
         }
     }
 
@@ -286,6 +300,7 @@ impl Session {
                 server.sequence_owner = 0;
                 self.sequence_used = false;
                 self.forget_statements();
+                server.is_spoilt |= !self.pins.ends_with_discard_all();
                 let mut pins = Pins::ALL;
                 pins.remove(Pins::SESSION);
                 self.pins_ending = pins;
@@ -308,14 +323,19 @@ impl Session {
             Change::Set { .. } => server.settings = Arc::clone(self.tracker.current()),
             Change::Reset { name } => {
                 // The server went back to its own default, which the startup packet may have changed.
-                let left = shared.settings.intern(server.settings.without(name));
+                let left = shared.settings.intern(server.settings.reset(name));
                 server.settings = left;
                 if self.tracker.startup().get(name).is_none() {
                     server.settings = Arc::clone(self.tracker.current());
                 }
             }
+            Change::Know { name } => {
+                if server.settings.get(name).is_none() {
+                    server.settings = shared.settings.intern(server.settings.with(name, KNOWN));
+                }
+            }
             Change::ResetAll { identity } => {
-                let mut left = Settings::default();
+                let mut left = Settings::default().knowing(&server.settings);
                 if !identity {
                     for name in ["session_authorization", "role"] {
                         if let Some(replay) = server.settings.get(name) {
@@ -332,9 +352,11 @@ impl Session {
         &mut self,
         body: &[u8],
         server: &mut ServerState,
+        shared: &Shared,
         to_client: &mut Vec<u8>,
     ) -> Result<Verdict, OutOfStep> {
         server.copy = Copy::None;
+        self.know_custom_settings(server, shared);
         if self.is_stale_plan(body) {
             self.schema_changed = true;
         }
@@ -384,6 +406,16 @@ impl Session {
                 });
                 Ok(Verdict::Swallow)
             }
+        }
+    }
+
+    /// Of a statement that failed: it may have called set_config before.
+    fn know_custom_settings(&mut self, server: &mut ServerState, shared: &Shared) {
+        let outcomes = server.expected.front().and_then(|entry| entry.outcomes.as_ref());
+        let Some(outcome) = outcomes.and_then(|outcomes| outcomes.list.get(outcomes.done)) else { return };
+        let names: Vec<Box<str>> = outcome.custom_settings().map(Into::into).collect();
+        for name in names {
+            self.apply_setting(&Change::Know { name }, server, shared);
         }
     }
 

@@ -80,6 +80,8 @@ pub struct Session {
     pub id: u64,
     /// Which database of which cluster: statements are shared within it.
     pub database_key: u64,
+    /// As the client was told at login.
+    pub process_id: i32,
     pooling: Pooling,
     tracker: Tracker,
     /// What the client was last told.
@@ -127,6 +129,7 @@ impl Session {
         Session {
             id,
             database_key,
+            process_id: 0,
             pooling,
             tracker: Tracker::new(startup),
             parameters,
@@ -191,7 +194,11 @@ impl Session {
 
     /// Whether the server can be given the client's settings.
     pub fn suits(&self, server: &ServerState) -> bool {
-        let wanted = self.tracker.current();
+        Session::suits_settings(self.tracker.current(), server)
+    }
+
+    /// Whether the server can be given these settings.
+    pub fn suits_settings(wanted: &Arc<Settings>, server: &ServerState) -> bool {
         Settings::same(&server.settings, wanted) || !server.settings.has_custom_beyond(wanted)
     }
 
@@ -222,6 +229,11 @@ impl Session {
     /// Before the connection goes back: nothing of the client's is left but what `server` says.
     pub fn leave(&self, server: &mut ServerState) {
         server.shrink();
+        let current = self.tracker.current();
+        if !Arc::ptr_eq(&server.settings, current) && current.has_custom_beyond(&server.settings) {
+            // A block over several shards sets them on each.
+            server.settings = Arc::new(server.settings.knowing(current));
+        }
     }
 
     /// Takes one client message that goes to `server`; `frame` is whole, header included.
@@ -239,6 +251,7 @@ impl Session {
         to_server: &mut Vec<u8>,
     ) -> Result<Step, SqlError> {
         let Some(&tag) = frame.first() else { return Ok(Step::Taken) };
+        server.is_lent_to(self.id);
         if server.copy == Copy::In {
             self.during_copy_in(tag, frame, server, to_server);
             return Ok(Step::Taken);

@@ -19,9 +19,14 @@ pub enum Copy {
     In,
 }
 
+/// Some client that had a connection before: what its functions and triggers did with sequences was not seen.
+pub const OTHERS: u64 = u64::MAX;
+
 /// The state of one server connection's session, as far as it matters to the next client.
 #[derive(Debug)]
 pub struct ServerState {
+    /// As told at its login.
+    pub process_id: i32,
     /// As of the last ReadyForQuery.
     pub status: TransactionStatus,
     /// Settings that differ from a fresh connection's.
@@ -40,6 +45,8 @@ pub struct ServerState {
     pub failed: bool,
     /// The server said that it ends the connection.
     pub is_ending: bool,
+    /// Something may be left in it that no command takes away: it is closed when its client gives it back.
+    pub is_spoilt: bool,
     /// Whether an error was reported before the last ReadyForQuery.
     pub has_failed: bool,
     /// A transaction block was opened since the last ReadyForQuery.
@@ -59,8 +66,10 @@ pub struct ServerState {
     pub copy: Copy,
     /// What a message of Howdah's own was answered with, when that was an error: the ErrorResponse's body.
     pub own_error: Option<Box<[u8]>>,
-    /// The client that last advanced a sequence here; 0 is none.
+    /// The client that last advanced a sequence here; 0 is none, and [`OTHERS`] any that had it before.
     pub sequence_owner: u64,
+    /// The client that has it, or had it last; 0 is none.
+    pub client: u64,
     /// A statement that was prepared just now, and that turned out to give other columns than elsewhere: its id, or 0.
     pub changed: u64,
 }
@@ -69,6 +78,7 @@ impl ServerState {
     /// Right after login.
     pub fn new(parameters: Arc<Parameters>) -> Self {
         ServerState {
+            process_id: 0,
             status: TransactionStatus::Idle,
             settings: Arc::default(),
             parameters,
@@ -78,6 +88,7 @@ impl ServerState {
             expected: Replies::default(),
             failed: false,
             is_ending: false,
+            is_spoilt: false,
             has_failed: false,
             has_begun: false,
             completed: 0,
@@ -88,7 +99,18 @@ impl ServerState {
             copy: Copy::None,
             own_error: None,
             sequence_owner: 0,
+            client: 0,
             changed: 0,
+        }
+    }
+
+    /// It is a client's now.
+    pub fn is_lent_to(&mut self, client: u64) {
+        if self.client != client {
+            if self.client != 0 {
+                self.sequence_owner = OTHERS;
+            }
+            self.client = client;
         }
     }
 

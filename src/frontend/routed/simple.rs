@@ -3,8 +3,8 @@
 use super::super::client::{Client, End};
 use super::super::relay::{Event, with_scratch};
 use super::block::{Block, Command, command};
-use super::several::copy_among;
 use super::scatter::{Ask, Describe, Spread};
+use super::several::copy_among;
 use super::several_without_sync;
 use crate::backend::ServerConnection;
 use crate::error::SqlError;
@@ -18,7 +18,7 @@ use crate::session::expected::{Expected, OnError};
 use crate::session::query_text;
 use crate::session::server_state::Copy;
 use crate::sql::scan::Statement as Scanned;
-use crate::sql::settings::{Scope, parse_set_config};
+use crate::sql::settings::{ConfigValue, parse_set_config};
 use crate::sql::transaction::{Modes, begin_tag};
 use crate::sql::{Effects, Kind, scan};
 use std::future::poll_fn;
@@ -175,7 +175,7 @@ impl Client {
         }
         if statement.effects.contains(Effects::SET_CONFIG) {
             let calls = parse_set_config(text, scs);
-            if !calls.is_some_and(|calls| calls.iter().all(|call| call.scope == Scope::Session)) {
+            if !calls.is_some_and(|calls| calls.iter().all(|call| call.value != ConfigValue::Local)) {
                 return Err(SqlError::refused(
                     "set_config for a transaction, or with computed arguments, is not supported yet with several shards",
                     "Use SET or SET LOCAL, or set_config with constants for the session.",

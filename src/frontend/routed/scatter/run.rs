@@ -10,7 +10,7 @@ use crate::error::SqlError;
 use crate::merge::{Merge, Step, Want};
 use crate::protocol::{backend, write};
 use crate::session::expected::{Expected, Kind};
-use crate::session::{is_cancellation, timeout_error};
+use crate::session::{Verdict, is_cancellation, timeout_error};
 use crate::sql::splice::Spliced;
 use crate::sqlstate;
 use std::sync::Arc;
@@ -364,22 +364,25 @@ impl Client {
             backend::NOTICE_RESPONSE if run.failure.is_none() && (is_home || !is_opening) => {
                 self.out.extend_from_slice(run.merge.frame());
             }
-            backend::NOTIFICATION_RESPONSE => self.out.extend_from_slice(run.merge.frame()),
             _ => {}
         }
         let Some(connection) = run.legs.get_mut(at).and_then(|leg| leg.lease.connection()) else {
             return run.lose(at);
         };
-        let mut nobody = Vec::new();
+        let mut replaced = Vec::new();
         let taken = self.session.backend(
             tag,
             run.merge.body(),
             &mut connection.state,
             &self.service.shared,
-            &mut nobody,
+            &mut replaced,
         );
         let is_quiet = connection.state.is_quiet();
         match tag {
+            backend::NOTIFICATION_RESPONSE if taken == Ok(Verdict::Forward) => {
+                self.out.extend_from_slice(run.merge.frame());
+            }
+            backend::NOTIFICATION_RESPONSE => self.out.append(&mut replaced),
             _ if taken.is_err() => run.lose(at),
             backend::PORTAL_SUSPENDED => run.portal_suspended(at),
             backend::COMMAND_COMPLETE | backend::ERROR_RESPONSE => run.sync(at),
