@@ -124,7 +124,8 @@ impl Client {
 
     async fn wait_for_answers(&mut self) -> Result<(), End> {
         self.hold(Held::Unsettled);
-        while !self.may_go_on() {
+        // Whoever moves the bytes lets go of what is held, too.
+        while self.held != Held::No && !self.may_go_on() {
             match self.event_or_kill(None).await? {
                 Event::Input | Event::Settled => {}
                 Event::ClientGone => return Err(End::Gone),
