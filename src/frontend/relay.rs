@@ -160,10 +160,7 @@ impl Client {
         };
         if connection.state.is_ending {
             // The client has been sent what it said at the end.
-            return Poll::Ready(Some(Event::ServerGone {
-                in_message: connection.passing > 0,
-                reason: None,
-            }));
+            return Poll::Ready(Some(Event::ServerGone { in_message: connection.passing > 0, reason: None }));
         }
         with_scratch(|scratch| {
             // The start of a short message goes before its rest, so that they are whole in the chunk.
