@@ -11,6 +11,7 @@ use support::eventually;
 use support::message::{bind, cancel_request, execute, parse, query, sync};
 use support::postgres::Postgres;
 use support::proxy::Howdah;
+use support::relay::{Fault, Relay};
 use support::wire::{Event, Wire};
 
 fn howdah(pool_size: u32) -> Howdah {
@@ -218,6 +219,29 @@ fn among_many_clients_only_those_who_asked_are_cancelled() {
             });
         }
     });
+}
+
+/// Whatever keeps a client on its connection: a request that comes to the server when its statement is done
+/// must not be there when the next statement comes.
+#[test]
+fn a_request_that_is_slow_does_not_hit_the_clients_own_next_statement() {
+    let relay = Relay::start(Postgres::shared().port, Fault::SlowCancel(Duration::from_millis(400)));
+    let howdah = Howdah::start(&Config::new(&[relay.port]).pool("size", 1));
+    let sleeps = |sql: &str| [parse("", sql, &[]), bind("", "", &[], &[], &[]), execute("", 0)].concat();
+    for before in ["select 1", "begin", "create temp table if not exists t ()"] {
+        let mut a = howdah.app();
+        a.run(before);
+        for round in 0..2 {
+            let (first, next) = ("select 'first' from pg_sleep(0.2)", "select 'next' from pg_sleep(0.4)");
+            a.send(&if round == 0 { query(first) } else { [sleeps(first), sync()].concat() });
+            std::thread::sleep(Duration::from_millis(50));
+            a.cancel();
+            assert_eq!(a.reply().ok().value(), "first", "the request comes too late");
+            let next = if round == 0 { query(next) } else { [sleeps(next), sync()].concat() };
+            assert_eq!(a.ask(&next).ok().value(), "next", "after {before}");
+        }
+        a.terminate();
+    }
 }
 
 #[test]

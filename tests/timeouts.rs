@@ -64,10 +64,13 @@ fn a_long_statement_is_cancelled_in_both_protocols() {
 fn each_statement_of_a_message_has_the_whole_time() {
     let howdah = howdah();
     let mut wire = howdah.app();
-    let many = vec!["select pg_sleep(0.15)"; 6];
+    let many = ["select pg_sleep(0.15)"; 6];
     wire.run(&many.join(";"));
     let pipeline: Vec<u8> = many.iter().flat_map(|sql| one(sql)).chain(sync()).collect();
     assert_eq!(wire.ask(&pipeline).ok().rows().len(), 6);
+    let began = Instant::now();
+    is_timeout(&wire.query("select 1; select 'long' from pg_sleep(30)"));
+    assert!((700..5000).contains(&began.elapsed().as_millis()), "after {:?}", began.elapsed());
     wire.run("begin");
     std::thread::sleep(Duration::from_millis(600));
     assert_eq!(wire.value("select 1"), "1", "an idle transaction is none of it");
@@ -98,6 +101,11 @@ fn a_copy_that_waits_for_its_client_is_cancelled() {
     wire.send(&query("copy t from stdin"));
     is_timeout(&wire.reply());
     wire.send(&support::message::copy_done());
+    assert_eq!(wire.value("select count(*) from t"), "0");
+    wire.send(&one("copy t from stdin"));
+    is_timeout(&wire.until(b'E'));
+    wire.send(&[support::message::copy_data(b"1\n"), support::message::copy_done()].concat());
+    assert_eq!(wire.ask(&sync()).status(), 'I');
     assert_eq!(wire.value("select count(*) from t"), "0");
 }
 

@@ -46,6 +46,16 @@ fn corpus(name: &str) -> Vec<Script> {
 
 /// Runs a corpus file on plain Postgres and through `port`; gives what differs.
 fn differences(name: &str, port: u16, sendings: impl Fn(usize) -> Vec<Sending>) -> Vec<String> {
+    differences_but(name, port, sendings, |_, _| true)
+}
+
+/// The same, of the frames of the answers to an exchange that `counts` lets stand.
+fn differences_but(
+    name: &str,
+    port: u16,
+    sendings: impl Fn(usize) -> Vec<Sending>,
+    counts: impl Fn(&Script, &Event) -> bool,
+) -> Vec<String> {
     let postgres = Postgres::shared().port;
     let mut found = Vec::new();
     for (number, script) in corpus(name).iter().enumerate() {
@@ -55,7 +65,10 @@ fn differences(name: &str, port: u16, sendings: impl Fn(usize) -> Vec<Sending>) 
             assert!(!stuck, "{name}: {}: Postgres itself does not answer `{}`", script.name, step.line);
         }
         for sending in sendings(number) {
-            let answered = run(script, port, sending);
+            let mut answered = run(script, port, sending);
+            for step in &mut answered {
+                step.events.retain(|event| counts(script, event));
+            }
             if let Some(difference) = difference(&expected, &answered) {
                 found.push(format!("{name}: {} ({sending:?})\n{difference}", script.name));
             }
@@ -115,9 +128,17 @@ key = \"id\"
 group = \"far\"
 ";
 
+/// The warning that a view answers for the home shard alone.
+fn is_warning_of_home(event: &Event) -> bool {
+    let text = b"those of the home shard alone";
+    matches!(event, Event::Frame(frame)
+        if frame.tag == b'N' && frame.body.windows(text.len()).any(|part| part == text))
+}
+
 /// A database of several shards answers the same where no sharded table is asked for; or it refuses, with
-/// the code of what it does not support.
-fn holds_when_routed(rules: &str, refused: &[&str]) {
+/// the code of what it does not support; or it says in a warning of its own, to an exchange that is `warned`,
+/// that the answer is the home shard's.
+fn holds_when_routed(rules: &str, refused: &[&str], warned: &[&str]) {
     let other = Postgres::start();
     let folder = process::temporary_folder("rules");
     std::fs::write(folder.join("rules.toml"), rules).unwrap();
@@ -125,7 +146,12 @@ fn holds_when_routed(rules: &str, refused: &[&str]) {
     let howdah = Howdah::start(&Config::new(&ports).pool("size", 2).rules(folder));
     let mut found: Vec<String> = CORPUS
         .iter()
-        .flat_map(|(name, _)| differences(name, howdah.port, |_| vec![Sending::Whole]))
+        .flat_map(|(name, _)| {
+            let counts = |script: &Script, event: &Event| {
+                !(warned.contains(&script.name.as_str()) && is_warning_of_home(event))
+            };
+            differences_but(name, howdah.port, |_| vec![Sending::Whole], counts)
+        })
         .collect();
     found.retain(|difference| {
         let is_refusal = difference.split("howdah").nth(1).is_some_and(|answer| answer.contains("\"0A000\""));
@@ -157,7 +183,9 @@ fn a_routed_database_answers_the_same_where_no_sharded_table_is_asked_for() {
         "values: error message of a size",
         "values: notice of a size",
     ];
-    holds_when_routed(UNRELATED, &refused);
+    // Locks of a transaction may be on other shards, too, under other process ids.
+    let warned = ["advisory locks", "advisory transaction lock"];
+    holds_when_routed(UNRELATED, &refused, &warned);
 }
 
 #[test]

@@ -125,7 +125,7 @@ pub struct RawGeneral {
     /// A client that is idle in a transaction for this long is disconnected; 0: never.
     #[schemars(extend("default" = "0s"))]
     pub idle_transaction_timeout: Option<At<RawDuration>>,
-    /// A statement that runs for this long is cancelled; 0: never.
+    /// A statement that runs for this long is cancelled; several of one message or pipeline have it once for each; 0: never.
     #[schemars(extend("default" = "0s"))]
     pub query_timeout: Option<At<RawDuration>>,
     /// Sockets are probed after being silent for this long; 0: never.

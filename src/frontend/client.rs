@@ -54,6 +54,8 @@ pub(super) enum Held {
     Congested,
     /// What the next message means depends on what the server has yet to answer.
     Unsettled,
+    /// A cancel request is on its way that meant what was sent before.
+    Cancelling,
 }
 
 /// Why a client's loop ended.
@@ -182,6 +184,12 @@ impl Client {
         if self.handle.is_killed() || (is_idle && self.service.draining.load(Ordering::Relaxed)) {
             return Poll::Ready(Err(killed()));
         }
+        if self.limits.query_timeout.is_some()
+            && self.handle.is_expired()
+            && let Err(end) = self.fail_expired_copy()
+        {
+            return Poll::Ready(Err(end));
+        }
         self.poll_relay(cx).map(Ok)
     }
 
@@ -283,15 +291,10 @@ impl Client {
         if let Some(connection) = lease.connection() {
             self.session.leave(&mut connection.state);
         }
-        if !self.handle.detached() {
-            lease.give_back(now);
+        if self.handle.detached() {
+            give_back_later(&self.handle, lease);
         } else {
-            // A cancel request may still reach the connection: it waits for that before it serves others.
-            let handle = Arc::clone(&self.handle);
-            tokio::spawn(async move {
-                handle.cancels_done().await;
-                drop(lease);
-            });
+            lease.give_back(now);
         }
     }
 
@@ -350,6 +353,11 @@ impl Client {
             let Some((tag, frame)) = self.next_frame()? else { break };
             if self.is_congested() {
                 self.hold(Held::Congested);
+                break;
+            }
+            if self.handle.is_being_cancelled() && self.lease.is_some() && self.is_quiet() {
+                // The request meant what was sent before.
+                self.hold(Held::Cancelling);
                 break;
             }
             match tag {
@@ -445,6 +453,7 @@ impl Client {
         match self.held {
             Held::No => false,
             Held::Congested => !self.is_congested(),
+            Held::Cancelling => !self.handle.is_being_cancelled(),
             Held::Unsettled => self.lease.as_mut().and_then(|lease| lease.connection()).is_none_or(
                 |ServerConnection { state, .. }| {
                     state.expected.is_empty() || state.skipping || state.copy == Copy::In
@@ -631,10 +640,9 @@ impl Client {
             let checkout = match Box::pin(self.checkout(&pool)).await? {
                 Checkout::Done(result) => result,
                 Checkout::Cancelled => {
-                    return Ok(Err(SqlError::new(
-                        sqlstate::QUERY_CANCELED,
-                        "canceling statement due to user request",
-                    )));
+                    let cause = if self.handle.is_expired() { "statement timeout" } else { "user request" };
+                    let message = format!("canceling statement due to {cause}");
+                    return Ok(Err(SqlError::new(sqlstate::QUERY_CANCELED, message)));
                 }
             };
             match checkout {
@@ -724,6 +732,10 @@ impl Client {
 
     /// Runs a statement of Howdah's own on the held connection, which owes nothing.
     pub(super) async fn run_own(&mut self, sql: &[u8]) -> Result<Result<(), SqlError>, End> {
+        if self.handle.is_being_cancelled() {
+            // The request meant what was sent before.
+            self.handle.cancels_done().await;
+        }
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
             return Ok(Err(SqlError::new(sqlstate::INTERNAL_ERROR, "no server connection is held")));
         };
@@ -868,6 +880,15 @@ impl Client {
             lease.discard();
         }
     }
+}
+
+/// Gives a connection back that a cancel request may still reach: not before it has.
+pub(super) fn give_back_later(handle: &Arc<ClientHandle>, lease: Lease) {
+    let handle = Arc::clone(handle);
+    tokio::spawn(async move {
+        handle.cancels_done().await;
+        drop(lease);
+    });
 }
 
 /// Makes a connection that owes nothing as good as new.

@@ -28,6 +28,7 @@ impl Client {
         let state = &mut connection.state;
         let mut to_server = std::mem::take(&mut connection.out);
         let sent = connection.sent;
+        let mut statements = 0;
         let mut at = messages.start;
         let result = with_scratch(|scratch| {
             let mut tools = Tools {
@@ -62,11 +63,19 @@ impl Client {
                 if step == Step::Held {
                     break;
                 }
+                statements += match tag {
+                    frontend::QUERY => tools.scanned.len(),
+                    frontend::EXECUTE | frontend::FUNCTION_CALL => 1,
+                    _ => 0,
+                };
                 at += bytes.len();
             }
             Ok(())
         });
         connection.out = to_server;
+        if self.limits.query_timeout.is_some() {
+            self.handle.add_statements(u32::try_from(statements).unwrap_or(u32::MAX));
+        }
         if self.began.is_none() {
             self.note_start(Instant::now());
         }

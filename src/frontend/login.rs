@@ -94,13 +94,14 @@ async fn cancel(service: &Service, process_id: i32, secret: i32) {
         tracing::debug!("a cancel request names no client");
         return;
     };
+    handle.begin_cancel();
     cancel_statement(&handle).await;
 }
 
-/// Cancels what a client's statement runs on its servers.
+/// Cancels what a client's statement runs on its servers, after [`ClientHandle::begin_cancel`].
 pub(super) async fn cancel_statement(handle: &ClientHandle) {
     let mut requests = tokio::task::JoinSet::new();
-    for target in handle.begin_cancel() {
+    for target in handle.cancel_targets() {
         let pool = handle.pools.as_ref().and_then(|database| database.pool(target.shard));
         let Some(pool) = pool.cloned() else { continue };
         requests.spawn(async move {

@@ -4,7 +4,7 @@ use crate::ids::ShardId;
 use crate::session::Pins;
 use crate::topology::Database;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
@@ -39,7 +39,8 @@ pub struct ClientHandle {
     /// All server connections in use, where a statement runs on several.
     several: Mutex<Vec<CancelTarget>>,
     cancelling: AtomicU32,
-    cancelled: Notify,
+    cancel_begun: Notify,
+    cancel_ended: Notify,
     killed: AtomicBool,
     kill: Notify,
     task: Mutex<Option<Waker>>,
@@ -77,6 +78,14 @@ impl ClientHandle {
         self.cancelling.load(Ordering::SeqCst) > 0
     }
 
+    /// As [`Self::detached`], of a connection that the client used before the one that it uses now.
+    #[must_use]
+    pub fn may_cancel_earlier(&self) -> bool {
+        // Whoever cancels counts first, and looks then which connection to cancel.
+        fence(Ordering::SeqCst);
+        self.is_being_cancelled()
+    }
+
     /// The client's statement runs on all of these now.
     pub fn attached_to_several(&self, targets: Vec<CancelTarget>) {
         *self.several.lock().unwrap_or_else(PoisonError::into_inner) = targets;
@@ -90,10 +99,15 @@ impl ClientHandle {
         self.detached()
     }
 
+    /// Whether a cancel request is on its way: what is sent to a server now could be hit by it.
+    pub fn is_being_cancelled(&self) -> bool {
+        self.cancelling.load(Ordering::SeqCst) > 0
+    }
+
     /// Waits until no cancel request is on its way.
     pub async fn cancels_done(&self) {
         loop {
-            let done = self.cancelled.notified();
+            let done = self.cancel_ended.notified();
             if self.cancelling.load(Ordering::SeqCst) == 0 {
                 return;
             }
@@ -101,10 +115,15 @@ impl ClientHandle {
         }
     }
 
-    /// Starts a cancel request: where to; nowhere, if the client has no server connection. Until
-    /// [`Self::end_cancel`], the connections are not given to anybody else.
-    pub fn begin_cancel(&self) -> Vec<CancelTarget> {
+    /// Starts a cancel request. Until [`Self::end_cancel`], the connections that it may be sent to are
+    /// given to nobody else, and nothing new is sent to them.
+    pub fn begin_cancel(&self) {
         self.cancelling.fetch_add(1, Ordering::SeqCst);
+        self.cancel_begun.notify_waiters();
+    }
+
+    /// Where a cancel request that has begun is to be sent; nowhere, if the client has no server connection.
+    pub fn cancel_targets(&self) -> Vec<CancelTarget> {
         let several = self.several.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if several.is_empty() { self.target().into_iter().collect() } else { several }
     }
@@ -122,7 +141,8 @@ impl ClientHandle {
     /// The cancel request has reached the server, or never will.
     pub fn end_cancel(&self) {
         self.cancelling.fetch_sub(1, Ordering::SeqCst);
-        self.cancelled.notify_waiters();
+        self.cancel_ended.notify_waiters();
+        self.wake();
     }
 
     /// The server connection that it uses now, if any.
@@ -130,9 +150,10 @@ impl ClientHandle {
         self.target()
     }
 
-    /// Waits for a cancel request to come and pass; for clients that use no server connection.
+    /// Waits for a cancel request that comes from now on; for clients that wait for something else than a
+    /// server's answer. One that came before meant what they did before.
     pub async fn cancel_requested(&self) {
-        self.cancelled.notified().await;
+        self.cancel_begun.notified().await;
     }
 
     /// Whether it uses a server connection now.
@@ -248,7 +269,8 @@ impl Registry {
                 cancel_shard: AtomicU32::new(0),
                 several: Mutex::default(),
                 cancelling: AtomicU32::new(0),
-                cancelled: Notify::new(),
+                cancel_begun: Notify::new(),
+                cancel_ended: Notify::new(),
                 killed: AtomicBool::new(false),
                 kill: Notify::new(),
                 task: Mutex::new(None),

@@ -195,7 +195,8 @@ impl Client {
             .take(chunk);
             if is_timed && connection.state.completed != completed {
                 // The next one of the message or pipeline begins.
-                handle.start_timer(std::time::Instant::now());
+                let done = connection.state.completed.wrapping_sub(completed);
+                handle.restart_timer(done, std::time::Instant::now());
             }
             let run = match taken {
                 Ok(run) => run,

@@ -165,6 +165,11 @@ pub fn flush(out: &mut Vec<u8>) {
     out.extend_from_slice(&[frontend::FLUSH, 0, 0, 0, 4]);
 }
 
+/// CopyFail.
+pub fn copy_fail(out: &mut Vec<u8>, reason: &[u8]) {
+    message(out, frontend::COPY_FAIL, |b| cstr(b, reason));
+}
+
 /// Terminate.
 pub fn terminate(out: &mut Vec<u8>) {
     out.extend_from_slice(&[frontend::TERMINATE, 0, 0, 0, 4]);

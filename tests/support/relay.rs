@@ -4,8 +4,12 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::frame::Frame;
+
+/// How a cancel request begins: its length, and its code.
+const CANCEL_REQUEST: [u8; 8] = [0, 0, 0, 16, 4, 210, 22, 46];
 
 /// What the relay does to the frames of one type on their way to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub enum Fault {
     Double(u8),
     /// Each such frame changes places with the one before it.
     Swap(u8),
+    /// Cancel requests take this long.
+    SlowCancel(Duration),
 }
 
 /// A running relay; it ends with the test.
@@ -47,7 +53,7 @@ impl Relay {
                     stream.set_nodelay(true).unwrap();
                 }
                 let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                std::thread::spawn(move || copy(from, to));
+                std::thread::spawn(move || copy(from, to, fault));
                 std::thread::spawn(move || answer(server, client, fault));
             }
         });
@@ -62,9 +68,14 @@ impl Drop for Relay {
     }
 }
 
-fn copy(mut from: TcpStream, mut to: TcpStream) {
+fn copy(mut from: TcpStream, mut to: TcpStream, fault: Fault) {
     let mut chunk = [0; 65536];
     while let Ok(count) = from.read(&mut chunk) {
+        if let Fault::SlowCancel(time) = fault
+            && chunk[..count].starts_with(&CANCEL_REQUEST)
+        {
+            std::thread::sleep(time);
+        }
         if count == 0 || to.write_all(&chunk[..count]).is_err() {
             break;
         }
@@ -114,8 +125,6 @@ fn pass(mut frame: Frame, fault: Fault, done: &mut bool, out: &mut Vec<Frame>) {
                 std::mem::swap(a, b);
             }
         }
-        Fault::None | Fault::FlipBit(_) | Fault::Drop(_) | Fault::Double(_) | Fault::Swap(_) => {
-            out.push(frame)
-        }
+        _ => out.push(frame),
     }
 }

@@ -71,6 +71,7 @@ pub(super) struct Needs {
     /// Every statement bound may run in a transaction block.
     may_be_in_block: bool,
     pub(super) portals: Vec<(Box<[u8]>, ShardId)>,
+    pub(super) warnings: Vec<SqlError>,
 }
 
 impl Client {
@@ -197,6 +198,9 @@ impl Client {
     }
 
     async fn run_batch(&mut self, frames: &[Frame], ends_with_sync: bool, needs: Needs) -> Result<(), End> {
+        for warning in &needs.warnings {
+            self.warn(warning);
+        }
         if needs.scatter.is_some() || needs.explain.is_some() {
             if self.session.status() == TransactionStatus::Failed {
                 return self.send_batch(frames, None).await;
@@ -355,18 +359,18 @@ impl Client {
         let Some(statement) = self.session.prepared(name).filter(|_| !fresh.is_closed(name)) else {
             return Ok(None);
         };
-        if statement.origin == Origin::Sql {
-            return Err(SqlError::refused(
-                "a statement prepared by SQL is not supported yet in the extended protocol with several shards",
-                "Use EXECUTE, or prepare it by a Parse message.",
-            ));
-        }
+        let is_sql = statement.origin == Origin::Sql;
         let known = self.known_statement(name).filter(|known| known.source == statement.sql);
         if known.is_some() {
             return Ok(known);
         }
         let (sql, types) = (statement.sql.clone(), declared_types(&mut Reader::new(&statement.tail)));
-        let planned = Arc::new(self.plan_prepared(&sql, types)?);
+        let mut planned = self.plan_prepared(&sql, types)?;
+        if is_sql && let Some(scanned) = &mut planned.scanned {
+            // The whole PREPARE is planned, and what is bound is what it prepared: that does what EXECUTE does.
+            scanned.kind = SqlKind::Execute;
+        }
+        let planned = Arc::new(planned);
         if let Some(routed) = self.routed.as_deref_mut() {
             routed.statements.insert(name.into(), Arc::clone(&planned));
         }
@@ -481,6 +485,7 @@ impl Client {
                 | SqlKind::With
         );
         needs.writes |= aimed.writes;
+        needs.warnings.extend(aimed.warning.map(|warning| *warning));
         let command = if aimed.is_local_setting { Command::Everywhere } else { aimed.command };
         if command != Command::Plain {
             needs.commands.push((command, statement.sql.to_vec(), aimed.modes));
@@ -511,7 +516,8 @@ impl Client {
         if statement.version == version && Arc::ptr_eq(&statement.settings, self.session.settings()) {
             return Ok(Arc::clone(statement));
         }
-        self.plan_prepared(&statement.source, statement.types.clone()).map(Arc::new)
+        let planned = self.plan_prepared(&statement.source, statement.types.clone())?;
+        Ok(Arc::new(PlannedStatement { scanned: statement.scanned, ..planned }))
     }
 
     fn aim_prepared(
@@ -536,7 +542,7 @@ impl Client {
             return Ok(aimed);
         };
         let bindings = Bindings { statement, formats, values };
-        self.warn(&statement.planned);
+        aimed.warning.clone_from(&statement.planned.warning);
         aimed.target = target_of(&statement.planned, &bindings, router.rules())?;
         Ok(aimed)
     }

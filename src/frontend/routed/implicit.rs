@@ -149,9 +149,15 @@ impl Client {
     }
 
     /// Behind the last step: the client is told that it may go on, and connections go back.
-    pub(super) fn end_of_steps(&mut self) {
+    pub(super) async fn end_of_steps(&mut self) -> Result<(), End> {
         if let Some(routed) = self.routed.as_deref_mut() {
             routed.in_steps = false;
+        }
+        if self.is_outside()
+            // What was undone elsewhere may be in force here: the connection joined after it was set.
+            && let Err(error) = self.settle_settings().await?
+        {
+            tracing::debug!(%error, "settings were not put back: the connection is closed");
         }
         self.tell_parameters();
         write::ready_for_query(&mut self.out, self.session.status());
@@ -159,5 +165,6 @@ impl Client {
         if self.is_outside() {
             self.release_all();
         }
+        Ok(())
     }
 }

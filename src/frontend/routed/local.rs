@@ -1,7 +1,7 @@
 //! Answers that Howdah gives itself.
 
 use super::super::client::Client;
-use crate::plan::Planned;
+use crate::error::SqlError;
 use crate::protocol::write;
 
 /// OID of type `text`.
@@ -15,9 +15,8 @@ impl Client {
         write::ready_for_query(&mut self.out, self.session.status());
     }
 
-    /// Tells what a plan warns of, unless the client wants no warnings.
-    pub(super) fn warn(&mut self, planned: &Planned) {
-        let Some(warning) = &planned.warning else { return };
+    /// Tells a warning of Howdah's own, unless the client wants none.
+    pub(super) fn warn(&mut self, warning: &SqlError) {
         let level =
             self.session.settings().get("client_min_messages").unwrap_or_default().to_ascii_lowercase();
         let is_unwanted = |level_name: &[u8]| level.windows(level_name.len()).any(|word| word == level_name);

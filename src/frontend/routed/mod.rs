@@ -15,7 +15,7 @@ mod several;
 mod simple;
 mod steps;
 
-use super::client::{Checkout, Client, End};
+use super::client::{Checkout, Client, End, give_back_later};
 use super::relay::Event;
 use crate::error::SqlError;
 use crate::exec::{Memo, PlannedStatement, Router};
@@ -173,6 +173,10 @@ impl Client {
     }
 
     async fn put_in_use(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
+        if self.handle.is_being_cancelled() {
+            // The request meant what was sent before.
+            self.handle.cancels_done().await;
+        }
         if self.lease.is_some() && self.routed()?.current == shard {
             return self.settle_and_join().await;
         }
@@ -346,10 +350,13 @@ impl Client {
                 kept = Some((shard, lease));
                 continue;
             }
-            if connection.state.is_clean() {
-                self.session.leave(&mut connection.state);
-            } else {
+            if !connection.state.is_clean() {
                 lease.discard();
+                continue;
+            }
+            self.session.leave(&mut connection.state);
+            if self.handle.may_cancel_earlier() {
+                give_back_later(&self.handle, lease);
             }
         }
         if let Some((shard, lease)) = kept {
@@ -358,6 +365,9 @@ impl Client {
                 match other.connection() {
                     Some(connection) if connection.state.is_clean() => {
                         self.session.leave(&mut connection.state);
+                        if self.handle.detached() {
+                            give_back_later(&self.handle, other);
+                        }
                     }
                     _ => other.discard(),
                 }

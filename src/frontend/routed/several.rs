@@ -12,7 +12,8 @@ use crate::protocol::{TransactionStatus, backend, frontend, write};
 use crate::session::expected::{Expected, Kind as Owed};
 use crate::sql::Kind;
 use crate::sql::scan::Statement as Scanned;
-use crate::sql::transaction::{Modes, begin_tag};
+use crate::sql::transaction::{Modes, TransactionCommand, begin_tag, parse_transaction};
+use crate::sqlstate;
 
 /// Longest text before a statement that is made up for, in bytes: so that errors give the place in the whole message.
 const PADDING_MAX: usize = 64 * 1024;
@@ -22,8 +23,7 @@ impl Client {
     pub(super) async fn run_several(&mut self, sql: &[u8], statements: &[Scanned]) -> Result<(), End> {
         let scs = self.session.parameters().standard_conforming_strings();
         if self.is_outside() && self.has_syntax_error(sql).await? {
-            self.end_of_steps();
-            return Ok(());
+            return self.end_of_steps().await;
         }
         self.begin_steps()?;
         if statements.is_empty() {
@@ -50,8 +50,7 @@ impl Client {
             }
         }
         self.end_implicit(!failed).await?;
-        self.end_of_steps();
-        Ok(())
+        self.end_of_steps().await
     }
 
     /// Whether the message has a syntax error, as the client was told: Postgres reads all of it before it
@@ -86,12 +85,20 @@ impl Client {
 
     /// Runs one of the statements; whether it failed, as the client was told.
     async fn run_statement(&mut self, sql: &[u8], statement: &Scanned, one: Aimed) -> Result<bool, End> {
+        let scs = self.session.parameters().standard_conforming_strings();
+        if let Some(warning) = &one.warning {
+            self.warn(warning);
+        }
         match one.command {
             Command::Begin if self.session.status() == TransactionStatus::Idle => {
                 return self.begin_among(statement.text(sql), &one.modes).await;
             }
-            Command::End { .. } | Command::Prepare | Command::Everywhere if self.is_implicit() => {
-                return self.fail_step(command_without_block()).await;
+            Command::Prepare if self.is_implicit() => return self.fail_step(prepare_without_block()).await,
+            Command::Everywhere
+                if self.is_implicit()
+                    && let Some(command) = needs_block(statement.text(sql), scs) =>
+            {
+                return self.fail_step(block_needed(command)).await;
             }
             Command::End { is_commit, chains } => return self.end_among(is_commit, chains).await,
             Command::Prepare => return self.prepare_among(sql, statement).await,
@@ -100,7 +107,7 @@ impl Client {
             }
             Command::Begin | Command::Plain | Command::Refused => {}
         }
-        if one.is_local_setting && !self.is_implicit() {
+        if one.is_local_setting {
             return self.everywhere_among(sql, statement, &one).await;
         }
         match one.target {
@@ -171,8 +178,19 @@ impl Client {
         Ok(false)
     }
 
-    /// COMMIT or ROLLBACK of an open block among other statements.
+    /// COMMIT or ROLLBACK among other statements, of an open block or of what they share without one.
     pub(super) async fn end_among(&mut self, is_commit: bool, chains: bool) -> Result<bool, End> {
+        if self.is_implicit() {
+            if chains {
+                let command = if is_commit { "COMMIT AND CHAIN" } else { "ROLLBACK AND CHAIN" };
+                return self.fail_step(block_needed(command)).await;
+            }
+            // As Postgres: it warns, and does it.
+            self.warn(&SqlError::new(
+                sqlstate::NO_ACTIVE_SQL_TRANSACTION,
+                "there is no transaction in progress",
+            ));
+        }
         let next = self.routed()?.block.as_ref().filter(|_| chains).map(Block::chained);
         let is_commit = is_commit && self.session.status() != TransactionStatus::Failed;
         let failed = self.end_on_shards(is_commit).await?;
@@ -198,8 +216,20 @@ impl Client {
             Err(error) => return self.fail_step(error).await,
         };
         let failed = self.send_statement(sql, statement, home).await?;
-        self.routed()?.block = None;
+        self.end_prepared()?;
         Ok(failed)
+    }
+
+    /// Behind PREPARE TRANSACTION: the block is over, also where that failed.
+    pub(super) fn end_prepared(&mut self) -> Result<(), End> {
+        let connection = self.lease.as_mut().and_then(|lease| lease.connection());
+        if connection.is_some_and(|connection| connection.state.status == TransactionStatus::Idle) {
+            self.session.set_status(TransactionStatus::Idle);
+            self.routed()?.block = None;
+            self.routed()?.portals.clear();
+            self.release_parked();
+        }
+        Ok(())
     }
 
     /// A statement that every shard of the block must run.
@@ -258,9 +288,28 @@ fn copy_among() -> SqlError {
     )
 }
 
-fn command_without_block() -> SqlError {
+pub(super) fn prepare_without_block() -> SqlError {
     SqlError::refused(
-        "a transaction command outside a transaction block, together with statements of several shards in one message, is not supported",
-        "Send it alone, or behind BEGIN.",
+        "PREPARE TRANSACTION outside a transaction block, together with other statements in one message, is not supported with several shards",
+        "Send the statements behind BEGIN.",
+    )
+}
+
+/// The name of a command that Postgres refuses outside a transaction block, also where statements share one that
+/// nobody began.
+pub(super) fn needs_block(text: &[u8], scs: bool) -> Option<&'static str> {
+    match parse_transaction(text, scs)? {
+        TransactionCommand::Savepoint(_) => Some("SAVEPOINT"),
+        TransactionCommand::Release(_) => Some("RELEASE SAVEPOINT"),
+        TransactionCommand::RollbackTo(_) => Some("ROLLBACK TO SAVEPOINT"),
+        _ => None,
+    }
+}
+
+/// Postgres's own error.
+pub(super) fn block_needed(command: &str) -> SqlError {
+    SqlError::new(
+        sqlstate::NO_ACTIVE_SQL_TRANSACTION,
+        format!("{command} can only be used in transaction blocks"),
     )
 }

@@ -44,6 +44,8 @@ pub(super) struct Aimed {
     pub(super) is_local_setting: bool,
     /// Names may mean other tables after it.
     pub(super) changes_names: bool,
+    /// What the client is told when its turn comes.
+    pub(super) warning: Option<Box<SqlError>>,
 }
 
 impl Client {
@@ -96,6 +98,9 @@ impl Client {
                     {
                         return self.refuse(frontend::QUERY, &error).await;
                     }
+                    for warning in many.iter_mut().filter_map(|one| one.warning.take()) {
+                        self.warn(&warning);
+                    }
                     self.send_to(frame, shard).await
                 }
                 None => self.run_several(&sql, &statements).await,
@@ -125,6 +130,7 @@ impl Client {
             writes: writes(&memo.scanned),
             is_local_setting: false,
             changes_names: false,
+            warning: None,
         }))
     }
 
@@ -155,6 +161,7 @@ impl Client {
             writes: writes(statement),
             is_local_setting: statement.kind == Kind::SetLocal || statement.kind == Kind::SetConstraints,
             changes_names: changes_names(text, statement),
+            warning: None,
         };
         if one.command == Command::Refused {
             return Err(SqlError::refused(
@@ -205,7 +212,7 @@ impl Client {
             routed.memo = Memo::new(text, *statement, &lifted, planned.clone(), settings);
         }
         if let Ok((planned, _)) = &planned {
-            self.warn(planned);
+            one.warning.clone_from(&planned.warning);
         }
         let result = planned.and_then(|(planned, _)| {
             let values = Literals { sql: text, lifted: &lifted };
@@ -219,6 +226,9 @@ impl Client {
     }
 
     async fn run_one(&mut self, frame: Range<usize>, sql: &[u8], one: &mut Aimed) -> Result<(), End> {
+        if let Some(warning) = one.warning.take() {
+            self.warn(&warning);
+        }
         match one.command {
             Command::Begin if self.session.status() == TransactionStatus::Idle => {
                 self.open_block(sql, &one.modes)?;
@@ -303,9 +313,9 @@ impl Client {
             self.forward_in_turn(frame).await?;
             return Ok(());
         }
-        // The shard that was written decides; the others were only read, and have nothing to lose.
-        self.forward_in_turn(frame).await?;
-        self.end_others(is_commit, next).await
+        self.begin_steps()?;
+        self.end_among(is_commit, chains).await?;
+        self.end_of_steps().await
     }
 
     /// The connection in use ends the block: the others do, too. `next` is the block that follows.

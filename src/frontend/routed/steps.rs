@@ -9,6 +9,7 @@ use super::batch::{Frame, Fresh, Needs};
 use super::block::Command;
 use super::local::{explain_description, explain_rows};
 use super::scatter::{Ask, Describe, Spread};
+use super::several::{block_needed, needs_block, prepare_without_block};
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::plan::Route;
@@ -51,10 +52,21 @@ struct Virtual {
 }
 
 enum Answer {
-    Scatter { bound: Ask, scatter: Box<Spread> },
+    Scatter {
+        bound: Ask,
+        scatter: Box<Spread>,
+    },
     Explain(Vec<String>),
-    Begin { text: Vec<u8>, modes: Modes },
-    End { is_commit: bool, chains: bool },
+    Begin {
+        text: Vec<u8>,
+        modes: Modes,
+    },
+    End {
+        is_commit: bool,
+        chains: bool,
+    },
+    /// A command of this name, outside a transaction block.
+    NeedsBlock(&'static str),
 }
 
 /// Whether a message, or what was to be sent before it, failed, as the client was told.
@@ -72,8 +84,7 @@ impl Client {
                     failed = failed || self.run_step(&mut run.step).await?;
                     self.end_implicit(!failed).await?;
                     self.forget_closed(frames);
-                    self.end_of_steps();
-                    return Ok(());
+                    return self.end_of_steps().await;
                 }
                 _ if failed => {}
                 frontend::FLUSH => failed = self.run_step(&mut run.step).await?,
@@ -89,8 +100,7 @@ impl Client {
     /// Sync behind messages that failed: the transaction that they shared is undone.
     pub(super) async fn end_failed_run(&mut self) -> Result<(), End> {
         self.end_implicit(false).await?;
-        self.end_of_steps();
-        Ok(())
+        self.end_of_steps().await
     }
 
     async fn run_message(&mut self, tag: u8, frame: Range<usize>, run: &mut Run) -> Result<Failed, End> {
@@ -152,20 +162,23 @@ impl Client {
             return if failed { Ok(true) } else { self.fail_step(error).await };
         }
         let is_everywhere = needs.commands.iter().any(|(command, ..)| *command == Command::Everywhere);
-        if is_everywhere && self.is_implicit() {
-            return self.fail_step(savepoint_without_block()).await;
-        }
         if needs.commands.iter().any(|(command, ..)| *command == Command::Prepare) {
-            if self.is_implicit() {
-                return self.fail_step(savepoint_without_block()).await;
-            }
             if self.run_step(&mut run.step).await? {
                 return Ok(true);
+            }
+            if self.is_implicit() {
+                return self.fail_step(prepare_without_block()).await;
             }
             if let Err(error) = self.may_prepare()? {
                 return self.fail_step(error).await;
             }
             run.step.prepares = true;
+        }
+        if !needs.warnings.is_empty() {
+            if self.run_step(&mut run.step).await? {
+                return Ok(true);
+            }
+            needs.warnings.iter().for_each(|warning| self.warn(warning));
         }
         if let Some(answer) = self.virtual_answer(&frame, &mut needs) {
             if self.run_before_virtual(name, run).await? {
@@ -177,6 +190,9 @@ impl Client {
         }
         if is_everywhere && self.run_step(&mut run.step).await? {
             return Ok(true);
+        }
+        if is_everywhere && self.is_implicit() {
+            return self.fail_step(local_without_block()).await;
         }
         if self.add(frontend::BIND, frame, needs.shard, run).await? {
             return Ok(true);
@@ -203,6 +219,10 @@ impl Client {
             }
             Command::End { is_commit, chains } => {
                 Some(Answer::End { is_commit: *is_commit, chains: *chains })
+            }
+            Command::Everywhere if self.is_implicit() => {
+                let scs = self.session.parameters().standard_conforming_strings();
+                needs_block(text, scs).map(Answer::NeedsBlock)
             }
             _ => None,
         }
@@ -287,7 +307,7 @@ impl Client {
                     explain_description(&mut self.out);
                     Ok(false)
                 }
-                Answer::Begin { .. } | Answer::End { .. } => {
+                Answer::Begin { .. } | Answer::End { .. } | Answer::NeedsBlock(_) => {
                     write::message(&mut self.out, backend::NO_DATA, |_| ());
                     Ok(false)
                 }
@@ -327,9 +347,7 @@ impl Client {
                 let failed = self.begin_among(&text, &modes).await?;
                 Ok(failed)
             }
-            Answer::End { .. } if self.session.status() == TransactionStatus::Idle => {
-                self.fail_step(savepoint_without_block()).await
-            }
+            Answer::NeedsBlock(command) => self.fail_step(block_needed(command)).await,
             Answer::End { is_commit, chains } => {
                 let failed = self.end_among(is_commit, chains).await?;
                 if self.is_outside() {
@@ -367,8 +385,11 @@ impl Client {
             self.forward_in_turn(frame.clone()).await?;
         }
         let failed = self.end_step().await?;
-        if step.prepares && self.session.status() == TransactionStatus::Idle {
-            self.open_implicit()?;
+        if step.prepares {
+            self.end_prepared()?;
+            if self.is_outside() {
+                self.open_implicit()?;
+            }
         }
         if failed {
             return Ok(true);
@@ -403,9 +424,9 @@ fn place_close(reader: &mut Reader<'_>, run: &mut Run) -> Placed {
     }
 }
 
-fn savepoint_without_block() -> SqlError {
+fn local_without_block() -> SqlError {
     SqlError::refused(
-        "a transaction command outside a transaction block, in a pipeline whose statements need several shards, is not supported",
-        "Send it behind its own Sync, or behind BEGIN.",
+        "SET LOCAL, SET CONSTRAINTS and SET TRANSACTION outside a transaction block, in a pipeline whose statements need several shards, are not supported",
+        "Send them behind BEGIN.",
     )
 }
