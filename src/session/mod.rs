@@ -126,6 +126,11 @@ impl Session {
             // Its statements cannot be read: anything may be in them.
             pins.insert(Pins::OPAQUE);
         }
+        let path = startup.get("search_path").unwrap_or_default().to_ascii_lowercase();
+        if memchr::memmem::find(&path, b"pg_temp").is_some() {
+            // What it makes is temporary without saying so.
+            pins.insert(Pins::TEMP);
+        }
         Session {
             id,
             database_key,

@@ -16,6 +16,25 @@ case! { temporary_functions over 2, |place| {
     }
 }}
 
+case! { a_search_path_of_temporary_objects over 2, |place| {
+    let mut b = place.client();
+    for by_startup in [false, true] {
+        let mut a = match by_startup {
+            true => place.client_with(&[("options", "-c search_path=PG_temp,public")]),
+            false => place.client(),
+        };
+        if !by_startup {
+            a.run("set search_path = pg_temp, public");
+        }
+        a.run("create table own (x int)");
+        for _ in 0..3 {
+            assert_eq!(b.query("select * from own").sqlstate().unwrap(), "42P01");
+            assert_eq!(a.value("select count(*) from own"), "0");
+        }
+        a.terminate();
+    }
+}}
+
 case! { temporary_types over 2, |place| {
     let (mut a, mut b) = (place.client(), place.client());
     a.run("create type pg_temp.own as (x int)");
