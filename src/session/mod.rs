@@ -14,6 +14,7 @@ pub mod params;
 mod pin;
 pub mod replies;
 pub mod server_state;
+pub mod senders;
 pub mod settings;
 mod simple;
 pub mod statements;
@@ -58,6 +59,8 @@ pub struct Shared {
     pub parameters: params::Interner,
     /// Prepared statements by text.
     pub statements: StatementCache,
+    /// Server connections as senders of notifications.
+    pub senders: senders::Senders,
 }
 
 /// What a step needs besides the session itself; lent for the step.
@@ -204,6 +207,11 @@ impl Session {
             return None;
         }
         Some(settings::transition_sql(&server.settings, self.tracker.current()))
+    }
+
+    /// The settings as they were before the open transaction, to which it returns when it is rolled back.
+    pub fn settings_before_block(&self) -> &Arc<Settings> {
+        self.tracker.committed()
     }
 
     /// The settings of [`Self::settings_to_apply`] were applied.
