@@ -253,8 +253,11 @@ impl State {
                 }
             }
             State::Extreme(extreme) => {
+                // What is there without one is the group's before.
+                if !extreme.has_value {
+                    return Ok(false);
+                }
                 out.extend_from_slice(&extreme.value);
-                return Ok(extreme.has_value);
             }
             State::Bool { value, .. } => {
                 let Some(value) = *value else { return Ok(false) };

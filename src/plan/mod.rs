@@ -23,6 +23,7 @@
 mod bind;
 mod builtin;
 mod constant;
+mod elsewhere;
 mod every_shard;
 pub mod explain;
 mod foreign_key;

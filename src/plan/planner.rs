@@ -6,8 +6,8 @@ use super::prune::Prune;
 use super::schema::Schema;
 use super::tables::{self, Uses};
 use super::{
-    Context, Declined, Explain, Planned, Route, Rung, Scatter, Several, Sharded, explain, hint, physical,
-    push, utility, verify, write,
+    Context, Declined, Explain, Planned, Route, Rung, Scatter, Several, Sharded, elsewhere, explain, hint,
+    physical, push, utility, verify, write,
 };
 use crate::error::SqlError;
 use crate::ids::ShardId;
@@ -119,6 +119,9 @@ fn plan_route(subject: &Subject<'_>) -> Planned {
         standard_conforming_strings: scs,
     };
     let planned = match query::read(subject.sql, from, &subject.template.literals, &names) {
+        Ok(Some(statement)) if elsewhere::names_unseen(subject, &statement) => {
+            unread(subject, Some("it also names a table that lies on one other shard only"))
+        }
         Ok(Some(statement)) => match plan_read(subject, &statement) {
             Ok(planned) => planned,
             Err(error) => refused(error),
@@ -184,6 +187,13 @@ fn plan_read(subject: &Subject<'_>, statement: &Statement) -> Result<Planned, Sq
             let reach = write::reach(subject, &mut locate, statement, &uses)?;
             (reach, Err("writes to several shards are not supported yet".to_owned()))
         }
+    };
+    let unused = locate.unused();
+    let shards = unused.iter().map(|(shard, _)| Prune::Shard(*shard));
+    let prune = if unused.is_empty() { prune } else { Prune::any(std::iter::once(prune).chain(shards)) };
+    let scatter = match unused.first() {
+        Some((_, name)) => scatter.and(Err(format!("\"{name}\" lies on one shard only"))),
+        None => scatter,
     };
     route(subject, statement, &uses, names, prune, scatter)
 }

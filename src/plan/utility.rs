@@ -321,7 +321,10 @@ pub(super) fn shard_of_new(subject: &Subject<'_>) -> Result<ShardId, SqlError> {
         return Ok(shard);
     }
     let path = subject.context.search_path.schemas().iter();
-    let first = path.clone().find(|name| schema.catalog().has_schema(name));
+    // The catalog is the home shard's.
+    let is_schema =
+        |name: &&String| schema.catalog().has_schema(name) || schema.rules().schema(name).is_some();
+    let first = path.clone().find(is_schema);
     match first {
         Some(name) if subject.mentions.word(0) == "create" => Ok(schema.shard_of_schema(name)),
         _ => Ok(subject.home()),

@@ -211,6 +211,17 @@ fn equal_rows_become_one_group() {
 }
 
 #[test]
+fn a_group_without_values_does_not_show_the_one_before() {
+    let plan = grouped();
+    let answers = [
+        answer(GROUPED, &[&[Some("a"), Some("1"), Some("5")], &[Some("b"), Some("1"), None]]),
+        answer(GROUPED, &[&[Some("b"), Some("2"), None]]),
+    ];
+    let (rows, _) = read(&Play::new(&plan).run(&answers).unwrap());
+    assert_eq!(shown(&rows), ["a 1 5", "b 3 -"]);
+}
+
+#[test]
 fn values_that_are_equal_are_one_group_whatever_they_look_like() {
     let plan = MergePlan::new(MergeKind::Grouped {
         keys: vec![key(0)],

@@ -216,6 +216,18 @@ impl<'q> Locate<'q> {
         part
     }
 
+    /// The tables of one shard that only unused WITH queries name: no row of theirs counts, but the shard that
+    /// answers must have them.
+    pub(in crate::plan) fn unused(&self) -> Vec<(ShardId, &'q str)> {
+        let shard = |named: &Named| match self.meaning(named.oid?) {
+            None => Some(self.schema.rules().home()),
+            Some(Meaning::Single(single)) => Some(single.shard),
+            Some(Meaning::Sharded(_) | Meaning::Reference | Meaning::Reaches(_)) => None,
+        };
+        let unused = self.statement.unused.iter();
+        unused.filter_map(|named| Some((shard(named)?, named.name.last()?.as_str()))).collect()
+    }
+
     fn relation(&self, id: ItemId, named: &Named, name: &str) -> Part<'q> {
         let rules = self.schema.rules();
         let own = |shard| Part::at(shard, format!("\"{name}\" lies on one shard only"), name.to_owned());
