@@ -595,6 +595,7 @@ impl Client {
     /// Notes for cancel requests which server runs the client's statements now.
     pub(super) fn mark_attached(&mut self, shard: ShardId) {
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            connection.state.sender.used_by(self.handle.process_id);
             self.handle.attached(CancelTarget {
                 shard,
                 process_id: connection.process_id,
@@ -612,6 +613,7 @@ impl Client {
         let suits = |connection: &ServerConnection| self.session.suits(&connection.state);
         let Some(mut lease) = pool.checkout_at_once(suits) else { return false };
         let Some(connection) = lease.connection() else { return false };
+        connection.state.sender.used_by(self.handle.process_id);
         self.handle.attached(CancelTarget {
             shard,
             process_id: connection.process_id,
@@ -671,6 +673,7 @@ impl Client {
                     return Err(lost(&lease.pool().shard));
                 }
             }
+            connection.state.sender.used_by(self.handle.process_id);
             self.handle.attached(CancelTarget {
                 shard,
                 process_id: connection.process_id,

@@ -150,8 +150,7 @@ async fn log_in(
     let id = service.next_session.fetch_add(1, Ordering::Relaxed) + 1;
     let told = database.welcome(&startup);
     let parameters = told.clone().unwrap_or_default();
-    let mut session = Session::new(id, database.key, database.pooling, Arc::clone(&startup), parameters);
-    session.process_id = handle.process_id;
+    let session = Session::new(id, database.key, database.pooling, Arc::clone(&startup), parameters);
     let routed = database.is_routed().then(|| Box::new(Routed::new(service.router(&database))));
     let mut client = Box::new(Client {
         stream: client.stream,

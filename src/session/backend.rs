@@ -65,7 +65,7 @@ impl Session {
             backend::COPY_IN_RESPONSE => copy_in(server),
             backend::PARAMETER_STATUS => self.parameter_status(body, server, shared),
             backend::NOTICE_RESPONSE => Ok(server.expected.front().map_or(Verdict::Forward, Expected::aside)),
-            backend::NOTIFICATION_RESPONSE => Ok(self.notification(body, server, to_client)),
+            backend::NOTIFICATION_RESPONSE => Ok(notification(body, server, shared, to_client)),
             backend::PARAMETER_DESCRIPTION
             | backend::COPY_OUT_RESPONSE
             | backend::COPY_DONE
@@ -87,20 +87,6 @@ impl Session {
                 _ => return,
             }
             server.expected.pop_front();
-        }
-    }
-
-    /// A client knows its own notifications by the process id that it was told at login.
-    fn notification(&self, body: &[u8], server: &ServerState, to_client: &mut Vec<u8>) -> Verdict {
-        match body.split_first_chunk::<4>() {
-            Some((sender, rest)) if i32::from_be_bytes(*sender) == server.process_id => {
-                write::message(to_client, backend::NOTIFICATION_RESPONSE, |b| {
-                    b.extend_from_slice(&self.process_id.to_be_bytes());
-                    b.extend_from_slice(rest);
-                });
-                Verdict::Swallow
-            }
-            _ => Verdict::Forward,
         }
     }
 
@@ -153,7 +139,9 @@ impl Session {
         let failed = std::mem::take(&mut server.failed);
         server.has_failed = failed;
         if status == TransactionStatus::Idle {
-            if failed {
+            if entry.audience == Audience::Howdah {
+                // The client's transaction, if one is open, is on another connection.
+            } else if failed {
                 self.roll_back(server);
             } else if self.tracker.has_changes() {
                 if let Some(value) = server.parameters.get(b"DateStyle") {
@@ -212,8 +200,11 @@ impl Session {
         let verdict = entry.verdict();
         match entry.kind {
             Kind::Query => {
+                let is_clients = entry.audience == Audience::Client;
                 let Some(outcomes) = &mut entry.outcomes else {
-                    self.note_tag(body, &Outcome::Nothing, server);
+                    if is_clients {
+                        self.note_tag(body, &Outcome::Nothing, server);
+                    }
                     return Ok(verdict);
                 };
                 let at = outcomes.done;
@@ -567,6 +558,19 @@ fn pop(server: &mut ServerState, kinds: &[Kind]) -> Result<Verdict, OutOfStep> {
         Some(entry) if kinds.contains(&entry.kind) => Ok(entry.verdict()),
         _ => Err(OutOfStep { tag: 0 }),
     }
+}
+
+/// The client that sent a notification is told by the process id that it was told itself, where it is known.
+fn notification(body: &[u8], server: &ServerState, shared: &Shared, to_client: &mut Vec<u8>) -> Verdict {
+    let Some((id, rest)) = body.split_first_chunk::<4>() else { return Verdict::Forward };
+    let Some(client) = shared.senders.client_of(&server.sender, i32::from_be_bytes(*id)) else {
+        return Verdict::Forward;
+    };
+    write::message(to_client, backend::NOTIFICATION_RESPONSE, |b| {
+        b.extend_from_slice(&client.to_be_bytes());
+        b.extend_from_slice(rest);
+    });
+    Verdict::Swallow
 }
 
 /// The server now takes CopyData. It ignores each Sync that was sent before the end of the data.

@@ -13,6 +13,7 @@ pub mod outcome;
 pub mod params;
 mod pin;
 pub mod replies;
+pub mod senders;
 pub mod server_state;
 pub mod settings;
 mod simple;
@@ -58,6 +59,8 @@ pub struct Shared {
     pub parameters: params::Interner,
     /// Prepared statements by text.
     pub statements: StatementCache,
+    /// Server connections as senders of notifications.
+    pub senders: senders::Senders,
 }
 
 /// What a step needs besides the session itself; lent for the step.
@@ -80,8 +83,6 @@ pub struct Session {
     pub id: u64,
     /// Which database of which cluster: statements are shared within it.
     pub database_key: u64,
-    /// As the client was told at login.
-    pub process_id: i32,
     pooling: Pooling,
     tracker: Tracker,
     /// What the client was last told.
@@ -134,7 +135,6 @@ impl Session {
         Session {
             id,
             database_key,
-            process_id: 0,
             pooling,
             tracker: Tracker::new(startup),
             parameters,
@@ -216,6 +216,11 @@ impl Session {
             return None;
         }
         Some(settings::transition_sql(&server.settings, self.tracker.current()))
+    }
+
+    /// The settings as they were before the open transaction, to which it returns when it is rolled back.
+    pub fn settings_before_block(&self) -> &Arc<Settings> {
+        self.tracker.committed()
     }
 
     /// The settings of [`Self::settings_to_apply`] were applied.

@@ -3,6 +3,7 @@
 use super::expected::{Expected, Kind};
 use super::params::Parameters;
 use super::replies::Replies;
+use super::senders::Sender;
 use super::settings::Settings;
 use super::statements::PreparedSet;
 use crate::protocol::TransactionStatus;
@@ -25,8 +26,6 @@ pub const OTHERS: u64 = u64::MAX;
 /// The state of one server connection's session, as far as it matters to the next client.
 #[derive(Debug)]
 pub struct ServerState {
-    /// As told at its login.
-    pub process_id: i32,
     /// As of the last ReadyForQuery.
     pub status: TransactionStatus,
     /// Settings that differ from a fresh connection's.
@@ -72,13 +71,14 @@ pub struct ServerState {
     pub client: u64,
     /// A statement that was prepared just now, and that turned out to give other columns than elsewhere: its id, or 0.
     pub changed: u64,
+    /// Who uses it, for those who are notified from it.
+    pub sender: Arc<Sender>,
 }
 
 impl ServerState {
     /// Right after login.
     pub fn new(parameters: Arc<Parameters>) -> Self {
         ServerState {
-            process_id: 0,
             status: TransactionStatus::Idle,
             settings: Arc::default(),
             parameters,
@@ -101,6 +101,7 @@ impl ServerState {
             sequence_owner: 0,
             client: 0,
             changed: 0,
+            sender: Arc::default(),
         }
     }
 

@@ -78,7 +78,7 @@ impl Take<'_> {
             match self.control(header.tag, body)? {
                 Verdict::Forward => {}
                 Verdict::Swallow => {
-                    // A replacement is in `out` already, and only these have one: nothing stood between.
+                    // A replacement is in `out` already; before those that may have one nothing was left.
                     self.out.extend_from_slice(chunk.get(run_start..at).unwrap_or_default());
                     run_start = end;
                 }

@@ -184,6 +184,9 @@ impl Client {
             return Ok(true);
         }
         let has = |wanted| needs.commands.iter().any(|(command, ..)| *command == wanted);
+        if status == TransactionStatus::InBlock && has(Command::Everywhere) && needs.binds > 1 {
+            return Ok(true);
+        }
         if status == TransactionStatus::Idle && has(Command::Begin) && has(Command::Everywhere) {
             // Shards that join the block later have to be told.
             return Ok(true);

@@ -24,6 +24,7 @@ use crate::pool::Lease;
 use crate::protocol::{TransactionStatus, frontend, write};
 use crate::session::Session;
 use crate::session::server_state::Copy;
+use crate::session::settings::{Settings, transition_sql};
 use crate::sql::template::Template;
 use crate::sqlstate;
 use block::Block;
@@ -178,6 +179,7 @@ impl Client {
     }
 
     async fn put_in_use(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
+        self.spread_settings().await?;
         if self.handle.is_being_cancelled() {
             // The request meant what was sent before.
             self.handle.cancels_done().await;
@@ -215,10 +217,12 @@ impl Client {
         if let Err(error) = self.settle_settings().await? {
             return Ok(Err(error));
         }
-        if !self.is_outside() && !self.is_in_block() {
-            return self.join_block().await;
-        }
-        Ok(Ok(()))
+        if self.is_to_join() { self.join_block().await } else { Ok(Ok(())) }
+    }
+
+    /// Whether the connection in use has no part yet in the open transaction.
+    fn is_to_join(&mut self) -> bool {
+        !self.is_outside() && !self.is_in_block()
     }
 
     /// Whether no implicit transaction is open on the connection in use.
@@ -280,23 +284,31 @@ impl Client {
         Ok(())
     }
 
-    /// Makes the settings of the connection in use the session's.
+    /// Makes the settings of the connection in use the session's; those from before the open transaction where it
+    /// has yet to join that, since what was set in there is undone with it.
     async fn settle_settings(&mut self) -> Result<Result<(), SqlError>, End> {
+        let wanted = match self.is_to_join() {
+            true => Arc::clone(self.session.settings_before_block()),
+            false => Arc::clone(self.session.settings()),
+        };
         let sql = match self.lease.as_mut().and_then(|lease| lease.connection()) {
             Some(connection)
                 if connection.state.is_between_messages()
-                    && connection.state.status != TransactionStatus::Failed =>
+                    && connection.state.status != TransactionStatus::Failed
+                    && !Settings::same(&connection.state.settings, &wanted) =>
             {
-                self.session.settings_to_apply(&connection.state)
+                transition_sql(&connection.state.settings, &wanted)
             }
-            _ => None,
+            _ => return Ok(Ok(())),
         };
-        if let Some(sql) = sql
-            && let Err(error) = self.apply_settings(&sql).await?
-        {
-            return Ok(Err(error));
+        let outcome = self.run_own(&sql).await?;
+        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            match &outcome {
+                Ok(()) => connection.state.settings = wanted,
+                Err(_) => connection.break_it(),
+            }
         }
-        Ok(Ok(()))
+        Ok(outcome)
     }
 
     /// Answers a message with an error that Howdah itself raises, as Postgres would: in a block, the

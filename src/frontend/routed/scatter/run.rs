@@ -10,7 +10,7 @@ use crate::error::SqlError;
 use crate::merge::{Merge, Step, Want};
 use crate::protocol::{backend, write};
 use crate::session::expected::{Expected, Kind};
-use crate::session::{Verdict, is_cancellation, timeout_error};
+use crate::session::{is_cancellation, timeout_error};
 use crate::sql::splice::Spliced;
 use crate::sqlstate;
 use std::sync::Arc;
@@ -369,20 +369,20 @@ impl Client {
         let Some(connection) = run.legs.get_mut(at).and_then(|leg| leg.lease.connection()) else {
             return run.lose(at);
         };
-        let mut replaced = Vec::new();
+        let mut told = Vec::new();
         let taken = self.session.backend(
             tag,
             run.merge.body(),
             &mut connection.state,
             &self.service.shared,
-            &mut replaced,
+            &mut told,
         );
+        if tag == backend::NOTIFICATION_RESPONSE {
+            // It may come under another id.
+            self.out.extend_from_slice(if told.is_empty() { run.merge.frame() } else { &told });
+        }
         let is_quiet = connection.state.is_quiet();
         match tag {
-            backend::NOTIFICATION_RESPONSE if taken == Ok(Verdict::Forward) => {
-                self.out.extend_from_slice(run.merge.frame());
-            }
-            backend::NOTIFICATION_RESPONSE => self.out.append(&mut replaced),
             _ if taken.is_err() => run.lose(at),
             backend::PORTAL_SUSPENDED => run.portal_suspended(at),
             backend::COMMAND_COMPLETE | backend::ERROR_RESPONSE => run.sync(at),
