@@ -138,7 +138,7 @@ impl Client {
                 Ok(Event::Settled) => self.settled(),
                 Ok(Event::ClientGone) => return End::Gone,
                 Ok(Event::ServerGone { in_message, reason }) => {
-                    if let Err(end) = self.server_gone_between(in_message, reason) {
+                    if let Err(end) = self.server_gone(in_message, reason) {
                         return end;
                     }
                 }
@@ -806,19 +806,6 @@ impl Client {
         }
     }
 
-    /// As [`Self::server_gone`], while no step is run: behind steps that await their Sync it fails them.
-    pub(super) fn server_gone_between(
-        &mut self,
-        in_message: bool,
-        reason: Option<&'static str>,
-    ) -> Result<(), End> {
-        self.server_gone(in_message, reason)?;
-        if self.routed.as_deref().is_some_and(Routed::is_in_steps) {
-            self.session.set_skipping(true);
-        }
-        Ok(())
-    }
-
     /// The server connection broke while it was held.
     pub(super) fn server_gone(&mut self, in_message: bool, reason: Option<&'static str>) -> Result<(), End> {
         let shard = self.lease.as_ref().map(|lease| lease.pool().shard.clone()).unwrap_or_default();
@@ -827,10 +814,15 @@ impl Client {
         }
         let pinned = !self.session.pins().is_empty();
         let in_steps = self.routed.as_deref().is_some_and(Routed::is_in_steps);
+        let awaits_sync = self.is_implicit();
         let (owed, told, committing) = match self.lease.as_mut().and_then(|lease| lease.connection()) {
             Some(connection) => {
                 let state = &connection.state;
-                (owed(connection, in_steps), state.failed || (pinned && state.is_ending), state.committing)
+                (
+                    owed(connection, in_steps, awaits_sync),
+                    state.failed || (pinned && state.is_ending),
+                    state.committing,
+                )
             }
             None => (Owed::Nothing, false, false),
         };
@@ -960,7 +952,7 @@ enum Owed {
     Step,
 }
 
-fn owed(connection: &ServerConnection, in_steps: bool) -> Owed {
+fn owed(connection: &ServerConnection, in_steps: bool, awaits_sync: bool) -> Owed {
     let mut list = connection
         .state
         .expected
@@ -970,7 +962,7 @@ fn owed(connection: &ServerConnection, in_steps: bool) -> Owed {
         Owed::Step
     } else if list.clone().any(|entry| matches!(entry.kind, Kind::Query | Kind::Sync | Kind::FunctionCall)) {
         Owed::Ready
-    } else if list.next().is_some() || connection.state.skipping || connection.state.unsynced {
+    } else if list.next().is_some() || connection.state.skipping || connection.state.unsynced || awaits_sync {
         Owed::UntilSync
     } else {
         Owed::Nothing

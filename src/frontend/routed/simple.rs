@@ -417,6 +417,8 @@ impl Client {
                 state.unsynced = false;
                 write::sync(out);
             }
+            self.routed()?.broke_copy = in_steps;
+            return Ok(true);
         }
         Ok(!state.expected.is_empty())
     }
