@@ -52,6 +52,7 @@ pub(super) fn check(
             runtime.block_on(ask_all(cluster, login, rules.map(|rules| (Arc::clone(rules), depth))));
         findings.extend(compare::judge(config, cluster, &answers));
         if let Some(rules) = rules {
+            store_of(cluster, &answers, &mut findings);
             tables_of(cluster, rules, &answers, &mut findings);
         }
     }
@@ -82,6 +83,21 @@ pub(super) enum AskError {
     Query(String),
     #[error("the task that asked it failed")]
     Task,
+}
+
+/// Whether the maintenance user may keep what proxies agree on.
+fn store_of(cluster: &Cluster, answers: &[Answer], findings: &mut Vec<Finding>) {
+    if cluster.maintenance.is_none() {
+        return;
+    }
+    for (shard, answer) in cluster.shards.iter().zip(answers) {
+        let Answer::Facts(facts, _) = answer else { continue };
+        if facts.version >= compare::VERSION_MIN && !facts.may_store {
+            let found = "the maintenance user may not make the schema `howdah`, or it is another's";
+            let hint = "GRANT CREATE ON DATABASE ... TO the maintenance user: the cluster has sharding rules, and its proxies agree there on where rows lie";
+            findings.push(Finding::error(compare::subject(cluster, shard), found).hint(hint));
+        }
+    }
 }
 
 /// What was found of tables, on the shards that told of theirs.
