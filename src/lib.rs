@@ -9,7 +9,7 @@
 //! | 4 act | [`frontend`], [`exec`] |
 //! | 3 I/O | [`net`], [`backend`], [`pool`], [`topology`], [`store`], [`throwaway`] |
 //! | 2 pure | [`session`], [`plan`], [`merge`] |
-//! | 1 pure | [`protocol`], [`sql`], [`datum`], [`catalog`], [`rules`], [`auth`], [`diagnostic`] |
+//! | 1 pure | [`protocol`], [`sql`], [`datum`], [`catalog`], [`rules`], [`auth`], [`txn`], [`diagnostic`] |
 //! | 0 pure | [`error`], [`sqlstate`], [`ids`] |
 
 pub mod error;
@@ -23,6 +23,7 @@ pub mod diagnostic;
 pub mod protocol;
 pub mod rules;
 pub mod sql;
+pub mod txn;
 
 pub mod merge;
 pub mod plan;

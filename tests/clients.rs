@@ -95,6 +95,45 @@ fn django_with_migrations() {
     prints_the_same("django_program.py");
 }
 
+/// Types that lie on each server in another order, behind another number of others, so that their OIDs differ.
+fn types_in_another_order(server: &Postgres, order: usize) {
+    let mut app = server.app();
+    for filler in 0..order * 7 {
+        app.run(&format!("create type filler_{filler} as enum ('x')"));
+    }
+    let types = ["create type feeling as enum ('calm', 'wild')", "create domain feelings_of as int8"];
+    app.run(types[order % 2]);
+    app.run(types[1 - order % 2]);
+    app.run("create type spot as (x int4, feeling feeling); create domain route as spot[]; create type stay as range (subtype = spot)");
+    app.run("create table visit (id int8 primary key, feeling feeling, feelings feeling[], spot spot, spots spot[], route route, stay stay)");
+}
+
+#[test]
+fn enums_arrays_and_composites_over_shards_whose_oids_differ() {
+    let plain = Postgres::start();
+    types_in_another_order(&plain, 0);
+    let shards: Vec<Postgres> = (0..3).map(|_| Postgres::start()).collect();
+    for (order, shard) in shards.iter().enumerate() {
+        types_in_another_order(shard, order);
+    }
+    let oids: Vec<String> =
+        shards.iter().map(|shard| shard.app().value("select 'spot[]'::regtype::oid")).collect();
+    assert!(oids[0] != oids[1] && oids[1] != oids[2], "{oids:?}");
+    let rules = support::process::temporary_folder("rules");
+    let text =
+        "[[group]]\nname = \"visit\"\n[[sharded]]\ntable = \"visit\"\nkey = \"id\"\ngroup = \"visit\"\n";
+    std::fs::write(rules.join("rules.toml"), text).unwrap();
+    let ports: Vec<u16> = shards.iter().map(|shard| shard.port).collect();
+    let (expected, well) = printed("oids_program.py", plain.port);
+    assert!(well && expected.lines().count() > 100, "it fails on plain Postgres:\n{expected}");
+    let howdah = Howdah::start(&Config::new(&ports).pool("size", 3).rules(rules));
+    let (found, _) = printed("oids_program.py", howdah.port);
+    for (number, (left, right)) in expected.lines().zip(found.lines()).enumerate() {
+        assert_eq!(left, right, "line {}; all of it:\n{found}", number + 1);
+    }
+    assert_eq!(expected, found);
+}
+
 #[test]
 fn a_planted_difference_is_seen() {
     let postgres = Postgres::start();

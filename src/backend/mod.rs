@@ -5,5 +5,6 @@ pub mod connect;
 mod connection;
 pub mod login;
 pub mod query;
+mod translator;
 
 pub use connection::{OpenPermit, ServerConnection, ServerInfo};

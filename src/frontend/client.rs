@@ -616,7 +616,10 @@ impl Client {
         if !self.database.knows_hidden(&self.service.shared) {
             return false;
         }
-        let suits = |connection: &ServerConnection| self.session.suits(&connection.state);
+        let oids = self.routed.as_deref().and_then(|routed| routed.oids(shard));
+        let suits = |connection: &ServerConnection| {
+            self.session.suits(&connection.state) && connection.has_oids(oids)
+        };
         let Some(mut lease) = pool.checkout_at_once(suits) else { return false };
         let Some(connection) = lease.connection() else { return false };
         connection.state.sender.used_by(self.handle.process_id);
@@ -743,12 +746,18 @@ impl Client {
 
     /// Runs a statement of Howdah's own on the held connection, which owes nothing.
     pub(super) async fn run_own(&mut self, sql: &[u8]) -> Result<Result<(), SqlError>, End> {
+        Ok(self.ask_own(sql).await?.map_err(OwnError::into_sql_error))
+    }
+
+    /// As [`Self::run_own`]; tells a server's error from a connection that was lost.
+    pub(super) async fn ask_own(&mut self, sql: &[u8]) -> Result<Result<(), OwnError>, End> {
         if self.handle.is_being_cancelled() {
             // The request meant what was sent before.
             self.handle.cancels_done().await;
         }
         let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
-            return Ok(Err(SqlError::new(sqlstate::INTERNAL_ERROR, "no server connection is held")));
+            let error = SqlError::new(sqlstate::INTERNAL_ERROR, "no server connection is held");
+            return Ok(Err(OwnError::Lost(error)));
         };
         // A Query drops the unnamed statement there.
         connection.state.unnamed = 0;
@@ -763,7 +772,7 @@ impl Client {
                     let shard =
                         self.lease.as_ref().map(|lease| lease.pool().shard.clone()).unwrap_or_default();
                     self.drop_lease();
-                    return Ok(Err(lost(&shard)));
+                    return Ok(Err(OwnError::Lost(lost(&shard))));
                 }
                 Event::Settled => {
                     let connection = self.lease.as_mut().and_then(|lease| lease.connection());
@@ -772,7 +781,7 @@ impl Client {
                         continue;
                     }
                     return Ok(match connection.state.own_error.take() {
-                        Some(body) => Err(error_from(&body)),
+                        Some(body) => Err(OwnError::Server(body)),
                         None => Ok(()),
                     });
                 }
@@ -811,6 +820,11 @@ impl Client {
         let shard = self.lease.as_ref().map(|lease| lease.pool().shard.clone()).unwrap_or_default();
         if let Some(reason) = reason {
             tracing::error!(%shard, reason, "closing a server connection that is out of step");
+        }
+        if self.routed.as_deref_mut().is_some_and(Routed::note_decider_lost) {
+            // Whoever waits for its COMMIT finds out what became of it.
+            self.drop_lease();
+            return Ok(());
         }
         let pinned = !self.session.pins().is_empty();
         let in_steps = self.routed.as_deref().is_some_and(Routed::is_in_steps);
@@ -976,7 +990,7 @@ pub(super) fn killed() -> End {
     ))
 }
 
-fn lost(shard: &str) -> SqlError {
+pub(super) fn lost(shard: &str) -> SqlError {
     SqlError::new(
         sqlstate::CONNECTION_FAILURE,
         format!(
@@ -993,6 +1007,31 @@ fn lost_in_commit(shard: &str) -> SqlError {
         ),
     )
     .with_hint("Look whether its changes are there before doing it again.")
+}
+
+/// Why a statement of Howdah's own failed.
+#[derive(Debug)]
+pub(super) enum OwnError {
+    /// The server said so: the body of its ErrorResponse.
+    Server(Box<[u8]>),
+    /// The connection was lost, and is closed.
+    Lost(SqlError),
+}
+
+impl OwnError {
+    pub(super) fn into_sql_error(self) -> SqlError {
+        match self {
+            OwnError::Server(body) => error_from(&body),
+            OwnError::Lost(error) => error,
+        }
+    }
+
+    pub(super) fn to_sql_error(&self) -> SqlError {
+        match self {
+            OwnError::Server(body) => error_from(body),
+            OwnError::Lost(error) => error.clone(),
+        }
+    }
 }
 
 /// A server's error as one of Howdah's own.

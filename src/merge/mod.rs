@@ -60,6 +60,8 @@ pub struct Merge {
     setup: OwnSetup,
     /// The columns as all legs describe them; the home leg's once they are there.
     columns: Option<Vec<Column>>,
+    /// The statement gives no rows, as was said to a Describe.
+    gives_no_rows: bool,
     rows: Rows,
     tag: Option<Tag>,
     /// What the message at which the last poll stopped makes fail.
@@ -116,6 +118,7 @@ impl Merge {
             at_message: None,
             setup: OwnSetup::of(&setup),
             columns: None,
+            gives_no_rows: false,
             rows: Rows { offset: setup.limits.offset, limit: setup.limits.limit, ..Rows::default() },
             tag: None,
             error: None,
@@ -301,7 +304,8 @@ impl Merge {
             }
             (backend::NO_DATA, Phase::Opening) => {
                 leg.phase = Phase::Rows;
-                self.described(at, Vec::new())
+                self.gives_no_rows = true;
+                Ok(())
             }
             (backend::COMMAND_COMPLETE, Phase::Opening | Phase::Rows) => {
                 leg.phase = Phase::Ended;
@@ -336,7 +340,12 @@ impl Merge {
     fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), SqlError> {
         self.mode = Mode::Merging;
         // A command without columns.
-        let Some(columns) = self.columns.take() else { return Ok(()) };
+        let Some(columns) = self.columns.take() else {
+            if self.gives_no_rows && self.setup.describes {
+                write::message(out, backend::NO_DATA, |_| ());
+            }
+            return Ok(());
+        };
         let OwnSetup { plan, style, formats, .. } = &self.setup;
         if plan.width.is_some_and(|width| width != columns.len()) {
             return Err(changed());

@@ -157,6 +157,8 @@ pub struct Scatter {
     pub edits: Vec<Edit>,
     /// How the answers are put together.
     pub merge: MergePlan,
+    /// It writes on each of them: all or none.
+    pub writes: bool,
     /// Parameters that the edits repeat, so that their types must not depend on where they stand: the client
     /// has to have declared them.
     pub declared: Vec<usize>,

@@ -183,10 +183,7 @@ fn plan_read(subject: &Subject<'_>, statement: &Statement) -> Result<Planned, Sq
             let set = if set == Prune::Nothing { Prune::Shard(subject.home()) } else { set };
             (set, Err("CALL over several shards is not supported".to_owned()))
         }
-        Kind::Insert(_) | Kind::Modify(_) => {
-            let reach = write::reach(subject, &mut locate, statement, &uses)?;
-            (reach, Err("writes to several shards are not supported yet".to_owned()))
-        }
+        Kind::Insert(_) | Kind::Modify(_) => write::plan(subject, &mut locate, statement, &uses)?,
     };
     let unused = locate.unused();
     let shards = unused.iter().map(|(shard, _)| Prune::Shard(*shard));

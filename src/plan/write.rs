@@ -3,24 +3,28 @@
 
 mod checks;
 
+use super::Scatter;
 use super::constant::Constants;
 use super::locate::{Locate, Spread};
 use super::planner::Subject;
 use super::prune::Prune;
+use super::push::Answer;
 use super::tables::{ShardedUse, Uses};
 use crate::error::SqlError;
+use crate::merge::{MergeKind, MergePlan};
 use crate::sql::query::{Expr, Insert, InsertSource, ItemId, Kind, LiteralKind, Modify, Source, Statement};
 use crate::sqlstate;
 
-/// The shards that a write reaches.
-pub(super) fn reach<'q>(
+/// The shards that a write reaches, and what to do with several.
+pub(super) fn plan<'q>(
     subject: &Subject<'_>,
     locate: &mut Locate<'q>,
     statement: &'q Statement,
     uses: &Uses<'_>,
-) -> Result<Prune, SqlError> {
+) -> Result<(Prune, Answer), SqlError> {
+    let unsupported = |what: &str| Err(format!("{what} over several shards is not supported yet"));
     match &statement.kind {
-        Kind::Select(_) | Kind::Call(_) => Ok(Prune::Nothing),
+        Kind::Select(_) | Kind::Call(_) => Ok((Prune::Nothing, unsupported("this"))),
         Kind::Insert(insert) => {
             let used = used(statement, insert.target, uses);
             if let Some(used) = used {
@@ -31,13 +35,14 @@ pub(super) fn reach<'q>(
                 None => vec![single(subject, statement, insert.target)],
             };
             sets.extend(read(locate, insert));
-            Ok(Prune::any(sets))
+            Ok((Prune::any(sets), unsupported("INSERT")))
         }
         Kind::Modify(modify) => {
             if let Some(used) = used(statement, modify.target, uses) {
                 checks::check(subject, used, &statement.kind)?;
             }
-            Ok(modified(locate, modify))
+            let (reach, spread) = modified(locate, modify);
+            Ok((reach, each_its_own(spread)))
         }
     }
 }
@@ -81,10 +86,23 @@ fn read<'q>(locate: &mut Locate<'q>, insert: &'q Insert) -> Vec<Prune> {
     sets
 }
 
-fn modified<'q>(locate: &mut Locate<'q>, modify: &'q Modify) -> Prune {
+/// Where the rows to be written lie by key, each shard writes its own.
+fn each_its_own(spread: Spread) -> Answer {
+    match spread {
+        Spread::ByKey(_) => {
+            let merge = MergePlan::new(MergeKind::Concat);
+            Ok(Scatter { edits: Vec::new(), merge, declared: Vec::new(), writes: true })
+        }
+        Spread::Everywhere => Err("every shard has all of its rows".to_owned()),
+        Spread::Not(reason) => Err(reason),
+    }
+}
+
+fn modified<'q>(locate: &mut Locate<'q>, modify: &'q Modify) -> (Prune, Spread) {
     let sets = modify.sets.iter().flatten().filter_map(|set| set.value.as_ref());
     let beside = sets.chain(&modify.assigned).collect();
-    locate.select_beside(&modify.block, &[], beside).block.reach
+    let block = locate.select_beside(&modify.block, &[], beside).block;
+    (block.reach, block.spread)
 }
 
 /// Where the new rows lie.

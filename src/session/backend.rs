@@ -136,6 +136,7 @@ impl Session {
         server.status = status;
         server.copy = Copy::None;
         server.has_begun = false;
+        server.has_bound = !server.expected.is_empty();
         let failed = std::mem::take(&mut server.failed);
         server.has_failed = failed;
         if status == TransactionStatus::Idle {
@@ -274,6 +275,7 @@ impl Session {
                     origin: Origin::Sql,
                     outcome: Outcome::Nothing,
                     pins: Pins::default(),
+                    params: Vec::new(),
                     refers_to: Vec::new(),
                     traits: Traits::default(),
                     is_proven: AtomicBool::new(false),

@@ -45,6 +45,8 @@ pub struct Described {
     pub pins: Pins,
     /// Prepared statements that it names.
     pub refers_to: Vec<Reference>,
+    /// Settings that parameters (from 1) give their values.
+    pub params: Vec<(Box<str>, usize)>,
     /// Other needs.
     pub traits: Traits,
 }
@@ -193,12 +195,17 @@ fn settings_outcome(command: SettingCommand) -> Outcome {
     }
 }
 
+/// That a setting gets this text, for the session.
+pub(super) fn set_change(name: &str, value: &[u8]) -> Change {
+    let replay = replay_sql(name, &SettingValue::Text(value.to_vec())).into();
+    Change::Set { replay, name: name.into() }
+}
+
 fn config_change(call: ConfigCall) -> Option<Change> {
     match call.value {
-        ConfigValue::Session(value) => {
-            let replay = replay_sql(&call.name, &SettingValue::Text(value)).into();
-            Some(Change::Set { replay, name: call.name.into() })
-        }
+        ConfigValue::Session(value) => Some(set_change(&call.name, &value)),
+        // Known once its value is bound.
+        ConfigValue::Param(_) => None,
         ConfigValue::Local => is_custom(&call.name).then(|| Change::Know { name: call.name.into() }),
     }
 }
@@ -267,6 +274,11 @@ fn by_effects(text: &[u8], statement: &ScannedStatement, scs: bool, described: &
     if effects.contains(Effects::SET_CONFIG) {
         match parse_set_config(text, scs) {
             Some(calls) => {
+                for call in &calls {
+                    if let ConfigValue::Param(number) = call.value {
+                        described.params.push((call.name.as_str().into(), number));
+                    }
+                }
                 let changes: Vec<Change> = calls.into_iter().filter_map(config_change).collect();
                 if !changes.is_empty() {
                     described.outcome = Outcome::Settings(changes);

@@ -237,7 +237,7 @@ impl Session {
             if let Some(Unnamed { statement, .. }) =
                 self.unnamed.as_ref().filter(|one| has_portals || !one.statement.is_ordinary())
             {
-                let statement = Arc::clone(statement);
+                let statement = with_values(Arc::clone(statement), rest);
                 self.materialise_referred(&statement, server, to_server);
                 let undo = self.bound(portal, &statement, server);
                 push(server, Kind::Bind, undo, None);
@@ -263,7 +263,7 @@ impl Session {
             Ensured::Changed => return Step::Taken,
         }
         self.materialise_referred(&statement, server, to_server);
-        let undo = self.bound(portal, &statement, server);
+        let undo = self.bound(portal, &with_values(Arc::clone(&statement), rest), server);
         push(server, Kind::Bind, undo, Some(OnError::Rename(name.into())));
         write_bind(to_server, portal, &statement.server_name, rest);
         Step::Taken
@@ -646,6 +646,40 @@ enum Ensured {
     Changed,
 }
 
+/// The statement as it is with the values of a Bind (what follows its names), where they decide on settings.
+fn with_values(statement: Arc<Statement>, rest: &[u8]) -> Arc<Statement> {
+    if statement.params.is_empty() {
+        return statement;
+    }
+    let mut changes = match &statement.outcome {
+        Outcome::Settings(changes) => changes.clone(),
+        _ => Vec::new(),
+    };
+    let values = values(rest).unwrap_or_default();
+    for (name, number) in &statement.params {
+        match number.checked_sub(1).and_then(|at| values.get(at)) {
+            Some(Some(value)) => changes.push(describe::set_change(name, value)),
+            // What NULL does is the server's to know.
+            _ => return Arc::new(statement.with_outcome(statement.outcome.clone(), super::Pins::SETTING)),
+        }
+    }
+    Arc::new(statement.with_outcome(Outcome::Settings(changes), statement.pins))
+}
+
+/// A Bind's values. What is text is the same in both formats.
+fn values(rest: &[u8]) -> Option<Vec<Option<&[u8]>>> {
+    let mut reader = Reader::new(rest);
+    for _ in 0..reader.i16().ok()? as u16 {
+        reader.i16().ok()?;
+    }
+    let count = reader.i16().ok()? as u16;
+    let value = |_| match usize::try_from(reader.i32().ok()?) {
+        Ok(len) => Some(Some(reader.bytes(len).ok()?)),
+        Err(_) => Some(None),
+    };
+    (0..count).map(value).collect()
+}
+
 /// What Postgres says of a statement that was prepared when its table was another.
 fn plan_changed() -> SqlError {
     SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, "cached plan must not change result type")
@@ -782,6 +816,7 @@ fn make(id: u64, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> State
         origin: Origin::Protocol,
         outcome: Outcome::Nothing,
         pins: super::Pins::default(),
+        params: Vec::new(),
         refers_to: Vec::new(),
         traits: super::statements::Traits::default(),
         is_proven: AtomicBool::new(false),
@@ -797,6 +832,7 @@ fn make(id: u64, sql: &[u8], tail: &[u8], scs: bool, tools: &Tools<'_>) -> State
         statement.outcome = described.outcome;
         statement.pins = described.pins;
         statement.refers_to = described.refers_to;
+        statement.params = described.params;
         statement.traits = described.traits;
     }
     statement

@@ -301,9 +301,15 @@ impl Session {
         Ok(match tag {
             frontend::QUERY => self.query(frame, server, tools, to_server),
             frontend::PARSE => self.parse(frame, server, tools, to_server),
-            frontend::BIND => self.bind(frame, server, tools, to_server),
+            frontend::BIND => {
+                server.has_bound = true;
+                self.bind(frame, server, tools, to_server)
+            }
             frontend::DESCRIBE => self.describe(frame, server, tools, to_server),
-            frontend::EXECUTE => self.execute(frame, server, to_server),
+            frontend::EXECUTE => {
+                server.has_bound = true;
+                self.execute(frame, server, to_server)
+            }
             frontend::CLOSE => self.close(frame, server, to_server),
             frontend::SYNC => {
                 server.unsynced = false;

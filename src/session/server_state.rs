@@ -48,6 +48,8 @@ pub struct ServerState {
     pub is_spoilt: bool,
     /// Whether an error was reported before the last ReadyForQuery.
     pub has_failed: bool,
+    /// Since the last Sync something was bound or run: what comes up to Sync is one transaction with it.
+    pub has_bound: bool,
     /// A transaction block was opened since the last ReadyForQuery.
     pub has_begun: bool,
     /// Counts statements that are done, and wraps around.
@@ -90,6 +92,7 @@ impl ServerState {
             is_ending: false,
             is_spoilt: false,
             has_failed: false,
+            has_bound: false,
             has_begun: false,
             completed: 0,
             is_expired: false,

@@ -46,6 +46,8 @@ pub struct Statement {
     pub outcome: Outcome,
     /// What one execution makes the client hold its connection for.
     pub pins: Pins,
+    /// Settings that one execution gives the values of parameters (from 1).
+    pub params: Vec<(Box<str>, usize)>,
     /// Names of prepared statements that an execution says in SQL.
     pub refers_to: Vec<Reference>,
     /// What the lexer said of it.
@@ -115,6 +117,24 @@ impl Statement {
         }
     }
 
+    /// The same where executing it has this outcome.
+    pub(super) fn with_outcome(&self, outcome: Outcome, pins: Pins) -> Statement {
+        Statement {
+            id: self.id,
+            server_name: self.server_name.clone(),
+            sql: self.sql.clone(),
+            tail: self.tail.clone(),
+            origin: self.origin,
+            outcome,
+            pins,
+            params: Vec::new(),
+            refers_to: self.refers_to.clone(),
+            traits: self.traits,
+            is_proven: AtomicBool::new(false),
+            columns: OnceLock::new(),
+        }
+    }
+
     /// Whether it is plain, advances no sequence and ends no transaction or part of one.
     pub(super) fn is_ordinary(&self) -> bool {
         self.is_plain() && !self.traits.advances_sequence && !self.traits.commits && !self.traits.ends_block
@@ -125,6 +145,7 @@ impl Statement {
     pub fn is_plain(&self) -> bool {
         matches!(self.outcome, Outcome::Nothing)
             && self.pins.is_empty()
+            && self.params.is_empty()
             && self.refers_to.is_empty()
             && Traits { advances_sequence: false, commits: false, ends_block: false, ..self.traits }
                 == Traits::default()

@@ -67,6 +67,8 @@ pub struct ConfigCall {
 pub enum ConfigValue {
     /// This, for the session.
     Session(Vec<u8>),
+    /// The value of this parameter (from 1), for the session.
+    Param(usize),
     /// Something, to the end of the transaction.
     Local,
 }
@@ -280,7 +282,7 @@ fn characteristics(modes: Modes) -> Option<SettingCommand> {
     (!changes.is_empty()).then_some(SettingCommand::Characteristics(changes))
 }
 
-/// Reads a statement that is nothing but calls of set_config with constants, or for the transaction with parameters:
+/// Reads a statement that is nothing but calls of set_config with constants and parameters, and of current_setting:
 /// `SELECT [pg_catalog.]set_config('name', 'value', true|false) [[AS] label], ...`.
 pub fn parse_set_config(statement: &[u8], standard_conforming_strings: bool) -> Option<Vec<ConfigCall>> {
     let mut cursor = Cursor::new(statement, standard_conforming_strings);
@@ -289,12 +291,12 @@ pub fn parse_set_config(statement: &[u8], standard_conforming_strings: bool) -> 
     }
     let mut calls = Vec::new();
     loop {
-        calls.push(config_call(&mut cursor)?);
+        calls.extend(config_call(&mut cursor)?);
         if cursor.eat(b"as") {
             cursor.name()?;
         }
         if cursor.is_at_end() {
-            return Some(calls);
+            return (!calls.is_empty()).then_some(calls);
         }
         if !cursor.eat_kind(TokenKind::Comma) {
             return None;
@@ -302,12 +304,23 @@ pub fn parse_set_config(statement: &[u8], standard_conforming_strings: bool) -> 
     }
 }
 
-fn config_call(cursor: &mut Cursor<'_>) -> Option<ConfigCall> {
+/// A call; inside, `None` for one that sets nothing.
+fn config_call(cursor: &mut Cursor<'_>) -> Option<Option<ConfigCall>> {
     let mut function = cursor.name()?.name;
     if function == b"pg_catalog" && cursor.eat_kind(TokenKind::Dot) {
         function = cursor.name()?.name;
     }
-    if function != b"set_config" || !cursor.eat_kind(TokenKind::ParenOpen) {
+    if !cursor.eat_kind(TokenKind::ParenOpen) {
+        return None;
+    }
+    if function == b"current_setting" {
+        cursor.string()?;
+        if cursor.eat_kind(TokenKind::Comma) && !cursor.eat(b"true") && !cursor.eat(b"false") {
+            return None;
+        }
+        return cursor.eat_kind(TokenKind::ParenClose).then_some(None);
+    }
+    if function != b"set_config" {
         return None;
     }
     let name = canonical_name(&cursor.string()?)?;
@@ -315,26 +328,30 @@ fn config_call(cursor: &mut Cursor<'_>) -> Option<ConfigCall> {
         return None;
     }
     let constant = cursor.string().map(|value| value.into_owned());
-    if constant.is_none() && !parameter(cursor) {
-        return None;
-    }
+    let given = match constant {
+        Some(constant) => ConfigValue::Session(constant),
+        None => ConfigValue::Param(parameter(cursor)?),
+    };
     if !cursor.eat_kind(TokenKind::Comma) {
         return None;
     }
     let value = if cursor.eat(b"true") {
         ConfigValue::Local
     } else if cursor.eat(b"false") {
-        ConfigValue::Session(constant?)
+        given
     } else {
         return None;
     };
-    cursor.eat_kind(TokenKind::ParenClose).then_some(ConfigCall { name, value })
+    cursor.eat_kind(TokenKind::ParenClose).then_some(Some(ConfigCall { name, value }))
 }
 
-/// Goes past `$1` or `$1::text`.
-fn parameter(cursor: &mut Cursor<'_>) -> bool {
-    cursor.eat_kind(TokenKind::Param)
-        && (!cursor.eat_kind(TokenKind::TypeCast) || cursor.eat(b"text") || cursor.eat(b"varchar"))
+/// The number in `$1` or `$1::text`.
+fn parameter(cursor: &mut Cursor<'_>) -> Option<usize> {
+    let token = cursor.peek().filter(|token| token.kind == TokenKind::Param)?;
+    let digits = std::str::from_utf8(cursor.text(token).get(1..)?).ok()?;
+    cursor.next();
+    let is_text = !cursor.eat_kind(TokenKind::TypeCast) || cursor.eat(b"text") || cursor.eat(b"varchar");
+    is_text.then(|| digits.parse().ok()).flatten()
 }
 
 /// The SQL, without a semicolon, that gives a setting this value for the session.

@@ -108,9 +108,14 @@ fn set_config_is_read_only_if_it_is_the_whole_statement() {
     let calls =
         parse_set_config(b"select set_config('a.b', $1, true), set_config('c', $2::text, true)", true);
     assert!(calls.unwrap().iter().all(|call| call.value == ConfigValue::Local));
+    let calls = parse_set_config(
+        b"SELECT current_setting('jit') AS cur, set_config('jit', $2, false) AS new, current_setting('x', true)",
+        true,
+    );
+    assert_eq!(calls, Some(vec![ConfigCall { name: "jit".into(), value: ConfigValue::Param(2) }]));
     for sql in [
+        "select current_setting('a')",
         "select set_config('a', 'b', false) from t",
-        "select set_config('a', $1, false)",
         "select set_config('a', $1 || 'b', true)",
         "select set_config($1, 'b', true)",
         "select set_config('a', 'b' || 'c', false)",

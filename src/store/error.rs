@@ -136,6 +136,12 @@ impl StoreError {
         }
     }
 
+    /// Whether the server does not have what was named.
+    pub(super) fn is_undefined_object(&self) -> bool {
+        let missing = &tokio_postgres::error::SqlState::UNDEFINED_OBJECT;
+        matches!(self, StoreError::Postgres { source, .. } if source.code() == Some(missing))
+    }
+
     /// What helps.
     pub fn hint(&self) -> Option<String> {
         Some(match self {

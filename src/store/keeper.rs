@@ -10,6 +10,7 @@ use super::migrate::migrate;
 use super::pulse::{Found, Pulse};
 use super::read;
 use super::records::{self, Identity, Stored};
+use super::recover::Recovery;
 use super::settings::{Common, StoreSettings};
 use super::settle;
 use super::view::{Request, Unsettled, View};
@@ -62,6 +63,7 @@ impl Keeper {
             is_acknowledged: AtomicBool::new(false),
             is_home_changed: AtomicBool::new(false),
         });
+        common.view.commits().serve(&common);
         let shards = (0..common.settings.shards.len()).filter_map(|at| u16::try_from(at).ok()).map(ShardId);
         let pulses = shards.map(|shard| Pulse::new(Arc::clone(&common), shard, found.clone())).collect();
         let (agreed, agreements) = mpsc::channel(1);
@@ -86,6 +88,8 @@ impl Keeper {
     pub fn start(&mut self) -> bool {
         let Some(Waiting { work, ears, pulses }) = self.waiting.take() else { return false };
         self.tasks.push(tokio::spawn(work.run(ears)).abort_handle());
+        let recovery = Recovery::new(Arc::clone(&self.common));
+        self.tasks.push(tokio::spawn(recovery.run()).abort_handle());
         self.tasks.extend(pulses.into_iter().map(|pulse| tokio::spawn(pulse.run()).abort_handle()));
         true
     }

@@ -4,7 +4,8 @@ use super::error::StoreError;
 use super::link::Link;
 
 /// The migrations, from version 1. A migration that was released is never changed.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_store.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../../migrations/0001_store.sql"), include_str!("../../migrations/0002_two_phase.sql")];
 
 /// The version that this Howdah works with.
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;

@@ -11,6 +11,7 @@
 //! Must not: plan, or touch a client's statement.
 
 mod change;
+mod commits;
 mod compose;
 mod drift;
 mod error;
@@ -23,10 +24,12 @@ mod migrate;
 mod pulse;
 mod read;
 mod records;
+mod recover;
 mod settings;
 mod settle;
 mod view;
 
+pub use commits::{Commit, Commits};
 pub use drift::drift;
 pub use error::StoreError;
 pub use keeper::Keeper;

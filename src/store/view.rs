@@ -1,8 +1,10 @@
 //! What this proxy knows of a cluster, for those who plan: the schema as of one moment, and whether it may be
 //! planned by.
 
+use super::commits::Commits;
 use super::error::StoreError;
 use super::layout::Subject;
+use crate::catalog::Oids;
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::plan::Schema;
@@ -33,12 +35,20 @@ pub struct Snapshot {
     pub(super) shards: Vec<Usable>,
     /// What the shards' schemas differ in.
     pub drift: Arc<[String]>,
+    /// By shard: between its OIDs and the home shard's, where they differ.
+    pub oids: Vec<Option<Arc<Oids>>>,
 }
 
 impl Snapshot {
-    pub(super) fn new(schema: Schema, rules: Arc<Rules>, shards: Vec<Usable>, drift: Arc<[String]>) -> Self {
+    pub(super) fn new(
+        schema: Schema,
+        rules: Arc<Rules>,
+        shards: Vec<Usable>,
+        drift: Arc<[String]>,
+        oids: Vec<Option<Arc<Oids>>>,
+    ) -> Self {
         let version = VERSIONS.fetch_add(1, Ordering::Relaxed);
-        Snapshot { version, schema: Arc::new(schema), rules, shards, drift }
+        Snapshot { version, schema: Arc::new(schema), rules, shards, drift, oids }
     }
 
     /// By shard: whether it is known to be the one that the configuration says.
@@ -89,6 +99,7 @@ pub struct View {
     trouble: Mutex<Option<SqlError>>,
     changed: Notify,
     requests: mpsc::Sender<Request>,
+    commits: Arc<Commits>,
 }
 
 impl View {
@@ -102,7 +113,13 @@ impl View {
             trouble: Mutex::new(None),
             changed: Notify::new(),
             requests,
+            commits: Arc::default(),
         }
+    }
+
+    /// Commits over several shards.
+    pub fn commits(&self) -> &Arc<Commits> {
+        &self.commits
     }
 
     /// The version of the present snapshot; 0 before the first.

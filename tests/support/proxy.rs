@@ -26,12 +26,20 @@ impl Howdah {
     /// # Panics
     /// Where it ends instead, with its log.
     pub fn start(config: &Config) -> Howdah {
+        Howdah::start_armed(config, None)
+    }
+
+    /// Starts one that dies at a place of its code, as `src/txn/failpoint.rs` says.
+    ///
+    /// # Panics
+    /// Where it ends at its start, with its log.
+    pub fn start_armed(config: &Config, failpoint: Option<&str>) -> Howdah {
         let dir = process::temporary_folder("howdah");
         let port = process::free_port();
         let file = dir.join("howdah.toml");
         std::fs::write(&file, config.text(port)).unwrap();
         let log = dir.join("log");
-        let child = spawn(&file, &log);
+        let child = spawn_armed(&file, &log, failpoint);
         let mut howdah = Howdah { port, file, log, child, may_end: false };
         howdah.wait();
         howdah
@@ -127,8 +135,13 @@ pub fn binary() -> PathBuf {
 }
 
 fn spawn(file: &std::path::Path, log: &std::path::Path) -> Child {
+    spawn_armed(file, log, None)
+}
+
+fn spawn_armed(file: &std::path::Path, log: &std::path::Path, failpoint: Option<&str>) -> Child {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
     let child = Command::new(binary())
+        .envs(failpoint.map(|armed| ("HOWDAH_FAILPOINT", armed)))
         .arg("serve")
         .arg("--config")
         .arg(file)

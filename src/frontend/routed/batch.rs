@@ -190,6 +190,10 @@ impl Client {
         if status == TransactionStatus::Failed {
             return Ok(false);
         }
+        if needs.scatter.as_ref().is_some_and(|spread| spread.scatter.writes) && self.is_outside() {
+            // Its own transaction.
+            return Ok(true);
+        }
         if needs.scatter.is_some() || needs.explain.is_some() || needs.describes_explain {
             let is_alone = needs.binds <= 1
                 && needs.shard.is_none()
@@ -202,7 +206,8 @@ impl Client {
             .commands
             .iter()
             .any(|(command, ..)| matches!(command, Command::End { .. } | Command::Prepare));
-        if ends && status == TransactionStatus::InBlock && needs.binds > 1 {
+        let wrote_several = self.routed()?.block.as_ref().is_some_and(|block| block.wrote.len() > 1);
+        if ends && status == TransactionStatus::InBlock && (needs.binds > 1 || wrote_several) {
             return Ok(true);
         }
         let has = |wanted| needs.commands.iter().any(|(command, ..)| *command == wanted);
@@ -230,7 +235,7 @@ impl Client {
             if self.session.status() == TransactionStatus::Failed {
                 return self.send_batch(frames, None).await;
             }
-            if !self.is_between_messages() {
+            if !self.may_leave_shard().await? {
                 return self.refuse_batch(frames, several_without_sync()).await;
             }
             return self.answer_over_shards(frames, &needs).await;
@@ -668,7 +673,7 @@ impl Client {
             self.session.tracker_mut().commit();
             return self.answer_alone(frames, if is_commit { "COMMIT" } else { "ROLLBACK" });
         }
-        let wrote = self.routed()?.block.as_ref().and_then(|block| block.wrote);
+        let wrote = self.routed()?.block.as_ref().and_then(|block| block.wrote.first().copied());
         let shard = needs.shard.or(wrote);
         if needs.writes && wrote.is_none() {
             let shard = shard.map_or_else(|| self.current_or_home(), Ok)?;

@@ -18,8 +18,8 @@ pub(super) struct Block {
     replay: Vec<Vec<u8>>,
     /// The session's settings as those statements make them; `None`: as before the block.
     settings: Option<Arc<Settings>>,
-    /// The shard that was written to.
-    pub(super) wrote: Option<ShardId>,
+    /// The shards that were written to.
+    pub(super) wrote: Vec<ShardId>,
     /// The shards that have joined.
     joined: Vec<ShardId>,
     /// The client did not begin it: it ends with the messages that need it.
@@ -66,7 +66,7 @@ impl Block {
 
     /// Whether it is whole on `shard`: no other has joined.
     pub(super) fn is_only_on(&self, shard: ShardId) -> bool {
-        self.joined.iter().all(|joined| *joined == shard) && self.wrote.is_none_or(|wrote| wrote == shard)
+        self.joined.iter().all(|joined| *joined == shard) && self.wrote.iter().all(|wrote| *wrote == shard)
     }
 
     /// Whether a SET LOCAL in it may be of a setting of this name.
@@ -163,7 +163,7 @@ impl Client {
         let routed = self.routed()?;
         let Some(block) = &routed.block else { return Ok(Ok(())) };
         let current = routed.current;
-        if block.wrote == Some(current) && block.joined.contains(&current) {
+        if block.wrote.contains(&current) && block.joined.contains(&current) {
             // It was of the block before, and what it wrote is gone with its connection.
             let error = SqlError::new(
                 sqlstate::CONNECTION_FAILURE,
@@ -242,17 +242,19 @@ impl Client {
 
     /// Whether a statement that writes may go to `shard`; notes that it does.
     pub(super) fn note_write(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
+        let may_be_several = self.may_commit_over_shards();
         let Some(block) = &mut self.routed()?.block else { return Ok(Ok(())) };
-        match block.wrote {
-            Some(other) if other != shard => Ok(Err(SqlError::refused(
-                "a transaction that writes to several shards is not supported yet",
-                "Keep each transaction's writes to rows of one sharding key.",
-            ))),
-            _ => {
-                block.wrote = Some(shard);
-                Ok(Ok(()))
-            }
+        if block.wrote.contains(&shard) {
+            return Ok(Ok(()));
         }
+        if !block.wrote.is_empty() && !may_be_several {
+            return Ok(Err(SqlError::refused(
+                "a transaction that writes to several shards needs a maintenance user, who keeps it atomic",
+                "Give the cluster a maintenance_user; or keep each transaction's writes to rows of one sharding key.",
+            )));
+        }
+        block.wrote.push(shard);
+        Ok(Ok(()))
     }
 
     /// Runs a statement, which the shard in use has just run, on the others of the block; and on those

@@ -107,7 +107,7 @@ impl Client {
     /// COMMIT or ROLLBACK on every shard of the open block: first where it was written, since that
     /// decides; whether COMMIT failed there, as the client was told.
     pub(super) async fn end_on_shards(&mut self, is_commit: bool) -> Result<bool, End> {
-        let wrote = self.routed()?.block.as_ref().and_then(|block| block.wrote);
+        let wrote = self.routed()?.block.as_ref().map(|block| block.wrote.clone()).unwrap_or_default();
         if !self.use_any_of_block()? {
             let tracker = self.session.tracker_mut();
             if is_commit {
@@ -117,7 +117,15 @@ impl Client {
             }
             return Ok(false);
         }
-        if let Some(shard) = wrote.filter(|_| is_commit)
+        if is_commit && wrote.len() > 1 {
+            self.spread_settings().await?;
+            if self.session.status() == TransactionStatus::Failed {
+                // A shard was lost over it.
+                return self.undone_before_commit().await;
+            }
+            return self.commit_over_shards(&wrote).await;
+        }
+        if let Some(shard) = wrote.first().copied().filter(|_| is_commit)
             && let Err(error) = self.use_shard_unplanned(shard).await?
         {
             write::error_response(&mut self.out, &error);
@@ -131,7 +139,7 @@ impl Client {
 
     /// Runs COMMIT or ROLLBACK on the connection in use: the client is told errors and notices of it, and
     /// nothing else.
-    async fn end_here(&mut self, sql: &[u8]) -> Result<bool, End> {
+    pub(super) async fn end_here(&mut self, sql: &[u8]) -> Result<bool, End> {
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
             connection.state.unnamed = 0;
             connection.state.committing = sql == b"COMMIT";

@@ -14,16 +14,19 @@ mod scatter;
 mod several;
 mod simple;
 mod steps;
+mod two_phase;
 mod under_view;
 
 use super::client::{Checkout, Client, End, give_back_later};
 use super::relay::Event;
+use crate::catalog::Oids;
 use crate::error::SqlError;
 use crate::exec::{Memo, PlannedStatement, Router};
 use crate::ids::ShardId;
 use crate::pool::Lease;
 use crate::protocol::{TransactionStatus, frontend, write};
 use crate::session::Session;
+use crate::session::expected::{Expected, Kind};
 use crate::session::server_state::Copy;
 use crate::session::settings::{Settings, transition_sql};
 use crate::sql::template::Template;
@@ -35,6 +38,17 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
+
+/// The COMMIT that decides a transaction over several shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Deciding {
+    #[default]
+    No,
+    /// It was sent.
+    Sent,
+    /// Its server was lost before it answered.
+    Lost,
+}
 
 /// What a routed client has besides.
 #[derive(Debug)]
@@ -49,6 +63,8 @@ pub(super) struct Routed {
     block: Option<Block>,
     /// Whether statements run that end together: parameters are told behind the last.
     in_steps: bool,
+    /// The COMMIT is under way that decides a transaction over several shards.
+    deciding: Deciding,
     /// A COPY of a step was ended, since it takes data that the step cannot have.
     broke_copy: bool,
     /// Whether nothing was told or sent yet of the message at hand: it can be planned anew.
@@ -70,6 +86,7 @@ impl Routed {
             parked: Vec::new(),
             block: None,
             in_steps: false,
+            deciding: Deciding::default(),
             broke_copy: false,
             is_untouched: false,
             statements: BTreeMap::new(),
@@ -84,6 +101,15 @@ impl Routed {
         std::mem::take(&mut self.broke_copy)
     }
 
+    /// The server in use was lost; whether its answer was to decide a transaction over several shards.
+    pub(super) fn note_decider_lost(&mut self) -> bool {
+        let is_deciding = self.deciding == Deciding::Sent;
+        if is_deciding {
+            self.deciding = Deciding::Lost;
+        }
+        is_deciding
+    }
+
     /// Whether a step is run of something longer.
     pub(super) fn is_in_steps(&self) -> bool {
         self.in_steps
@@ -91,6 +117,11 @@ impl Routed {
 
     fn home(&self) -> ShardId {
         self.router.rules().home()
+    }
+
+    /// Between a shard's OIDs and the home shard's, where they differ.
+    pub(super) fn oids(&self, shard: ShardId) -> Option<&Arc<Oids>> {
+        self.router.oids(shard)
     }
 }
 
@@ -224,7 +255,7 @@ impl Client {
         if self.lease.is_some() && self.routed()?.current == shard {
             return self.settle_and_join().await;
         }
-        if !self.is_between_messages() {
+        if !self.may_leave_shard().await? {
             return Ok(Err(several_without_sync()));
         }
         if let Err(error) = self.shard_ready(shard).await {
@@ -244,11 +275,38 @@ impl Client {
             return Ok(Err(error));
         }
         self.note_retired()?;
+        if let Err(error) = self.settle_oids(shard).await? {
+            self.drop_lease();
+            return Ok(Err(error));
+        }
         if let Err(error) = self.settle_settings().await? {
             self.drop_lease();
             return Ok(Err(error));
         }
         self.join_block().await
+    }
+
+    /// The connection in use, which is new to the client, translates the shard's OIDs.
+    async fn settle_oids(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
+        let oids = self.routed()?.oids(shard).cloned();
+        let connection = self.lease.as_mut().and_then(|lease| lease.connection());
+        let Some(connection) = connection.filter(|connection| !connection.has_oids(oids.as_ref())) else {
+            return Ok(Ok(()));
+        };
+        let state = &connection.state;
+        if !state.prepared.is_empty() || !state.named.is_empty() || state.unnamed != 0 {
+            // They were prepared by the OIDs of before.
+            if let Err(error) = self.run_own(b"DEALLOCATE ALL").await? {
+                return Ok(Err(error));
+            }
+        }
+        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            connection.state.prepared.clear();
+            connection.state.named.clear();
+            connection.state.unnamed = 0;
+            connection.set_oids(oids);
+        }
+        Ok(Ok(()))
     }
 
     /// As [`Self::put_in_use`], of the connection in use: one that the client kept between transactions
@@ -263,6 +321,31 @@ impl Client {
     /// Whether the connection in use has no part yet in the open transaction.
     fn is_to_join(&mut self) -> bool {
         !self.is_outside() && !self.is_in_block()
+    }
+
+    /// Whether another shard may be used: the connection in use is between messages, or has only prepared and
+    /// described statements since the last Sync, which it is sent one for. (In an open block a Sync ends nothing.)
+    pub(super) async fn may_leave_shard(&mut self) -> Result<bool, End> {
+        if self.is_between_messages() {
+            return Ok(true);
+        }
+        let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) else {
+            return Ok(true);
+        };
+        let state = &mut connection.state;
+        let ends_nothing = match state.status {
+            TransactionStatus::Idle => !state.has_bound,
+            TransactionStatus::InBlock => true,
+            TransactionStatus::Failed => false,
+        };
+        if !ends_nothing || !state.expected.is_empty() || state.copy != Copy::None || state.skipping {
+            return Ok(false);
+        }
+        state.expected.push_back(Expected::own(Kind::Sync));
+        state.unsynced = false;
+        write::sync(&mut connection.out);
+        self.wait_quiet_keeping().await?;
+        Ok(self.is_between_messages())
     }
 
     /// Whether no implicit transaction is open on the connection in use.

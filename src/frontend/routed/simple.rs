@@ -285,15 +285,28 @@ impl Client {
             Target::Scatter(_) if !self.is_between_messages() => {
                 self.refuse(frontend::QUERY, &several_without_sync()).await
             }
-            Target::Scatter(scatter) => {
+            Target::Scatter(spread) => {
                 let ask = Ask::Query(query_text(self.input.get(frame).unwrap_or_default()).into());
-                self.run_scatter(&ask, &scatter, true, Describe::Yes).await
+                if spread.scatter.writes && self.is_outside() {
+                    return self.run_in_one_transaction(&ask, &spread).await;
+                }
+                self.run_scatter(&ask, &spread, true, Describe::Yes).await
             }
             Target::Explain(rows) => {
                 self.tell_explain(&rows);
                 Ok(())
             }
         }
+    }
+
+    /// A statement that writes on several shards is a transaction of its own: all of them or none.
+    async fn run_in_one_transaction(&mut self, ask: &Ask, spread: &Spread) -> Result<(), End> {
+        self.begin_steps()?;
+        let outcome = self.scatter(ask, spread, Describe::Yes).await?;
+        let failed = self.finish_scatter(outcome, frontend::QUERY)?;
+        self.end_implicit(!failed).await?;
+        self.end_of_steps().await?;
+        Ok(())
     }
 
     /// Sends the client's own bytes to one shard.
@@ -311,7 +324,14 @@ impl Client {
 
     /// COMMIT or ROLLBACK of a block: first where it was written, then where it was only read.
     async fn end_block(&mut self, frame: Range<usize>, is_commit: bool, chains: bool) -> Result<(), End> {
-        let wrote = self.routed()?.block.as_ref().and_then(|block| block.wrote);
+        let wrote = self.routed()?.block.as_ref().map(|block| block.wrote.clone()).unwrap_or_default();
+        if is_commit && wrote.len() > 1 && self.session.status() == TransactionStatus::InBlock {
+            self.begin_steps()?;
+            self.end_among(true, chains).await?;
+            self.end_of_steps().await?;
+            return Ok(());
+        }
+        let wrote = wrote.first().copied();
         let next = self.routed()?.block.as_ref().filter(|_| chains).map(Block::chained);
         if !self.use_any_of_block()? {
             let was_failed = self.session.status() == TransactionStatus::Failed;

@@ -95,7 +95,7 @@ impl<'q> Push<'_, 'q> {
         merge.shown = text.shown();
         merge.width = text.width();
         let (edits, declared) = text.finish();
-        Ok(Scatter { edits, merge, declared })
+        Ok(Scatter { edits, merge, declared, writes: false })
     }
 
     /// Rows that lie by key: each shard gives its own.

@@ -104,6 +104,13 @@ impl Client {
     ) -> Result<Result<(), Told>, End> {
         self.note_start(std::time::Instant::now());
         let Spread { scatter, shards, limits } = spread;
+        if scatter.writes {
+            for shard in shards {
+                if let Err(error) = self.note_write(*shard)? {
+                    return Ok(Err(Told::Not(error)));
+                }
+            }
+        }
         if shards.len() > 1 && self.has_one_snapshot_default() {
             return Ok(Err(Told::Not(torn_snapshot())));
         }
