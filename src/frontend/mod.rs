@@ -2,6 +2,7 @@
 
 pub mod authenticate;
 mod client;
+mod failpoint;
 mod forward;
 pub mod handshake;
 mod login;

@@ -8,7 +8,6 @@
 //!
 //! Must not: know a connection.
 
-pub mod failpoint;
 pub mod gid;
 pub mod verdict;
 

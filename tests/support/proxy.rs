@@ -29,7 +29,7 @@ impl Howdah {
         Howdah::start_armed(config, None)
     }
 
-    /// Starts one that dies at a place of its code, as `src/txn/failpoint.rs` says.
+    /// Starts one that dies at a place of its code, as `src/frontend/failpoint.rs` says.
     ///
     /// # Panics
     /// Where it ends at its start, with its log.

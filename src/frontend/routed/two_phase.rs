@@ -10,6 +10,7 @@
 //! is the decider where it wrote.
 
 use super::super::client::{Client, End, OwnError};
+use super::super::failpoint;
 use super::Deciding;
 use crate::backend::ServerConnection;
 use crate::error::{Severity, SqlError};
@@ -20,7 +21,6 @@ use crate::protocol::{TransactionStatus, backend, write};
 use crate::session::settings::Settings;
 use crate::sqlstate;
 use crate::store::Commit;
-use crate::txn::failpoint;
 use std::sync::Arc;
 
 /// The transaction's connections, while it ends.
