@@ -6,7 +6,7 @@ use super::pin::Pins;
 use super::server_state::{Copy, ServerState};
 use super::settings::{Change, Settings};
 use super::statements::{NAME_PREFIX, Origin, Statement, Traits, Undo, Unnamed};
-use super::{Session, Shared};
+use super::{SchemaNews, Session, Shared};
 use crate::error::SqlError;
 use crate::protocol::{TransactionStatus, backend, read, write};
 use crate::sql::encoding::is_scannable;
@@ -97,7 +97,7 @@ impl Session {
             let id = statement.id;
             server.prepared.remove(id);
             server.changed = id;
-            self.schema_changed = true;
+            self.note_stale();
         }
     }
 
@@ -176,13 +176,22 @@ impl Session {
         }
     }
 
+    /// The schema is not the one that a statement was prepared under.
+    fn note_stale(&mut self) {
+        if self.schema == SchemaNews::None {
+            self.schema = SchemaNews::Found;
+        }
+    }
+
     fn transaction_ended(&mut self, server: &ServerState, shared: &Shared) {
         // Portals that were bound since are of the next transaction.
         if server.expected.is_empty() && !server.unsynced {
             self.clear_portals();
         }
-        if std::mem::take(&mut self.schema_changed) {
+        let news = std::mem::take(&mut self.schema);
+        if news != SchemaNews::None {
             shared.statements.schema_changed();
+            self.catalog_changed |= news == SchemaNews::Changed;
         }
     }
 
@@ -301,7 +310,7 @@ impl Session {
                 // Now, so that this client's next Parse is fresh; and again at the end of the
                 // transaction, so that nobody's older view of it is shared.
                 shared.statements.schema_changed();
-                self.schema_changed = true;
+                self.schema = SchemaNews::Changed;
                 self.defaults_changed |= defaults;
             }
         }
@@ -341,7 +350,7 @@ impl Session {
     ) -> Result<Verdict, OutOfStep> {
         server.copy = Copy::None;
         if self.is_stale_plan(body) {
-            self.schema_changed = true;
+            self.note_stale();
         }
         let Some(entry) = server.expected.front_mut() else {
             // Not an answer: the server is about to end the connection, and says why. That is for the client whose

@@ -100,9 +100,22 @@ pub struct Session {
     /// Without a server: an error was answered, and messages are ignored until Sync.
     skipping: bool,
     sequence_used: bool,
-    /// The schema changed in a transaction that has not ended yet.
-    schema_changed: bool,
+    /// What the transaction that has not ended yet did to the schema, or found out about it.
+    schema: SchemaNews,
     defaults_changed: bool,
+    /// A statement that changes the catalog was committed.
+    catalog_changed: bool,
+}
+
+/// What a transaction knows of the schema that others do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum SchemaNews {
+    #[default]
+    None,
+    /// Somebody else changed it.
+    Found,
+    /// It changed it.
+    Changed,
 }
 
 /// What a client has names for; most clients have none.
@@ -142,8 +155,9 @@ impl Session {
             repeated: None,
             skipping: false,
             sequence_used: false,
-            schema_changed: false,
+            schema: SchemaNews::None,
             defaults_changed: false,
+            catalog_changed: false,
         }
     }
 
@@ -180,6 +194,12 @@ impl Session {
     /// Whether a schema or default change was committed since last asked.
     pub fn take_defaults_changed(&mut self) -> bool {
         std::mem::take(&mut self.defaults_changed)
+    }
+
+    /// Whether a transaction ended, since last asked, in which a statement changed the catalog.
+    #[inline]
+    pub fn take_catalog_changed(&mut self) -> bool {
+        std::mem::take(&mut self.catalog_changed)
     }
 
     /// How the pool is used.
@@ -351,7 +371,7 @@ impl Session {
     pub fn server_lost(&mut self) {
         self.tracker.rollback();
         self.clear_portals();
-        self.schema_changed = false;
+        self.schema = SchemaNews::None;
     }
 
     fn pin(&mut self, pins: Pins) {
