@@ -169,6 +169,11 @@ fn by_kind(text: &[u8], statement: &ScannedStatement, scs: bool, described: &mut
             if statement.kind == Kind::Call || mentions_session_state(text) {
                 described.pins.insert(Pins::OPAQUE);
             }
+            let lower = text.to_ascii_lowercase();
+            let names = |word: &[u8]| memchr::memmem::find(&lower, word).is_some();
+            if [&b"create"[..], b"alter", b"drop"].into_iter().any(names) {
+                described.outcome = Outcome::SchemaChange { defaults: false };
+            }
         }
         Kind::Create | Kind::Alter | Kind::Drop | Kind::OtherDdl => {
             by_schema_change(text, statement, described)
