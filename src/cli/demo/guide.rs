@@ -50,6 +50,10 @@ pub(super) const EXAMPLES: [Example; 12] = [
     },
     Example { shows: "writes go by the key, too", sql: "UPDATE customers SET city = 'Oslo' WHERE id = 42;" },
     Example {
+        shows: "without a key they run on all shards, and commit on all of them or none",
+        sql: "UPDATE customers SET email = lower(email) WHERE country = 'IS';",
+    },
+    Example {
         shows: "a table without a sharding rule lies whole on the first shard",
         sql: "SELECT code, percent FROM coupons ORDER BY code;",
     },

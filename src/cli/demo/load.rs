@@ -67,7 +67,7 @@ async fn create_database(config: &Config, database: &str, roles: &Roles) -> Resu
         .batch_execute(&format!(
             "CREATE ROLE {user} LOGIN PASSWORD '{user_password}';
              CREATE ROLE {maintenance} LOGIN PASSWORD '{maintenance_password}' 
-             IN ROLE pg_monitor, pg_read_all_data, pg_write_all_data;"
+             IN ROLE pg_monitor, pg_read_all_data, pg_write_all_data, {user};"
         ))
         .await?;
     client.batch_execute(&format!("CREATE DATABASE {database} OWNER {user}")).await?;
