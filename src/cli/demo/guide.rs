@@ -10,7 +10,7 @@ pub(super) struct Example {
 }
 
 /// The statements that are printed; each works as printed, but for the last, which is refused.
-pub(super) const EXAMPLES: [Example; 12] = [
+pub(super) const EXAMPLES: [Example; 13] = [
     Example {
         shows: "one customer: the key names the shard, and only that one works",
         sql: "SELECT name, city, joined FROM customers WHERE id = 42;",
