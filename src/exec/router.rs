@@ -9,7 +9,9 @@ use crate::plan::{self, Context, Hints, Param, Planned, Schema, Values};
 use crate::rules::Rules;
 use crate::session::settings::Settings;
 use crate::sql::Statement;
-use crate::sql::settings::{SettingCommand, SettingValue, parse_set_config, parse_setting, quote_identifier};
+use crate::sql::settings::{
+    ConfigCall, ConfigValue, SettingCommand, SettingValue, parse_set_config, parse_setting, quote_identifier,
+};
 use crate::sql::template::{Literal, LiteralKind, Template, template};
 use crate::store::Snapshot;
 use arc_swap::ArcSwapOption;
@@ -369,7 +371,7 @@ fn acting_user(settings: &Settings, login: &str) -> Option<String> {
         let Some(replay) = settings.get(setting) else { continue };
         let name = match parse_set_config(replay, true) {
             Some(calls) => match calls.as_slice() {
-                [call] => call.value.clone(),
+                [ConfigCall { value: ConfigValue::Session(value), .. }] => value.clone(),
                 _ => return None,
             },
             None => match parse_setting(replay, true)? {
@@ -401,8 +403,8 @@ async fn own_path(connection: &mut ServerConnection) -> Result<String, RouterErr
 /// The value that a statement gives to `search_path`, as SHOW would print it.
 fn path_of(replay: &[u8]) -> Option<String> {
     if let Some(calls) = parse_set_config(replay, true) {
-        let [call] = calls.as_slice() else { return None };
-        return String::from_utf8(call.value.clone()).ok();
+        let [ConfigCall { value: ConfigValue::Session(value), .. }] = calls.as_slice() else { return None };
+        return String::from_utf8(value.clone()).ok();
     }
     match parse_setting(replay, true)? {
         SettingCommand::Set { value: SettingValue::List(list), .. } => {

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::error::SqlError;
 use crate::ids::ShardId;
+use crate::sql::plpgsql;
 use crate::sql::query::{self, Kind, Names, NotRead, Statement};
 use crate::sql::template::{self, Template};
 use std::sync::Arc;
@@ -28,21 +29,41 @@ pub(super) struct Subject<'a> {
 
 /// Plans one statement (no `;` inside, but one may end it).
 pub fn plan(sql: &[u8], context: &Context<'_>) -> Planned {
-    let scs = context.standard_conforming_strings;
-    let mentions = mention::read(sql, 0, scs, context.schema);
-    let mut lifted = Template::default();
-    template::template(sql, scs, &mut lifted);
-    let subject = Subject { context: *context, sql, from: 0, mentions, template: &lifted };
-    let planned = match utility::howdah_explain(&subject) {
+    let planned = with_subject(sql, context, |subject| match utility::howdah_explain(subject) {
         Some(Ok((from, format))) => {
             let inner = plan_subject(&subject.starting_at(from));
             explained(inner, format)
         }
         Some(Err(error)) => refused(error),
-        None => plan_subject(&subject),
-    };
+        None => plan_subject(subject),
+    });
     debug_assert_eq!(verify::check(&planned, context.schema.rules()), Ok(()));
     planned
+}
+
+fn with_subject<T>(sql: &[u8], context: &Context<'_>, work: impl FnOnce(&Subject<'_>) -> T) -> T {
+    let scs = context.standard_conforming_strings;
+    let mentions = mention::read(sql, 0, scs, context.schema);
+    let mut lifted = Template::default();
+    template::template(sql, scs, &mut lifted);
+    work(&Subject { context: *context, sql, from: 0, mentions, template: &lifted })
+}
+
+/// Whether a DO is read as a whole, and all that it runs goes to the home shard.
+fn is_do_of_home(subject: &Subject<'_>) -> bool {
+    let scs = subject.context.standard_conforming_strings;
+    let text = subject.sql.get(subject.from..).unwrap_or_default();
+    subject.mentions.word(0) == "do"
+        && plpgsql::statements_of_do(text, scs).is_some_and(|statements| {
+            let is_home = |inner: &Subject<'_>| {
+                // What one of them defines does not change what the next ones mean: see `is_plain_definition`.
+                inner.mentions.notable.is_empty()
+                    && inner.mentions.declared.is_empty()
+                    && utility::is_plain_definition(&inner.mentions)
+                    && plan_subject(inner).route == Route::Home(subject.home())
+            };
+            statements.iter().all(|sql| with_subject(sql, &subject.context, is_home))
+        })
 }
 
 fn explained(inner: Planned, format: explain::Format) -> Planned {
@@ -103,6 +124,9 @@ fn plan_route(subject: &Subject<'_>) -> Planned {
         Err(error) => return refused(error),
     }
     let is_spread = rules.has_sharded() || !rules.references().is_empty();
+    if is_spread && is_do_of_home(subject) {
+        return only(Route::Home(subject.home()));
+    }
     if let Some(error) = is_spread.then(|| utility::refusal(subject)).flatten() {
         return refused(error);
     }
