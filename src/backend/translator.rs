@@ -149,11 +149,8 @@ impl Translator {
             }
             frontend::SYNC if self.is_copying => {}
             frontend::SYNC => self.owed.push_back(Owed::Ready { is_simple: false }),
-            frontend::COPY_DONE | frontend::COPY_FAIL => {
-                if !std::mem::take(&mut self.is_copying) {
-                    self.owed.push_back(Owed::CopyEnd);
-                }
-            }
+            frontend::COPY_DONE | frontend::COPY_FAIL if self.is_copying => self.is_copying = false,
+            frontend::COPY_DONE | frontend::COPY_FAIL => self.owed.push_back(Owed::CopyEnd),
             frontend::PARSE => self.parse(body)?,
             frontend::BIND => self.bind(body)?,
             frontend::DESCRIBE => {

@@ -90,7 +90,7 @@ fn read<'q>(locate: &mut Locate<'q>, insert: &'q Insert) -> Vec<Prune> {
 fn each_its_own(spread: Spread) -> Answer {
     match spread {
         Spread::ByKey(_) => {
-            let merge = MergePlan::new(MergeKind::Concat);
+            let merge = std::sync::Arc::new(MergePlan::new(MergeKind::Concat));
             Ok(Scatter { edits: Vec::new(), merge, declared: Vec::new(), writes: true })
         }
         Spread::Everywhere => Err("every shard has all of its rows".to_owned()),
