@@ -1,8 +1,6 @@
 //! One connection to a Postgres server, as the pool keeps it and a client uses it.
 
 use super::connect::Connected;
-use super::translator::Translator;
-use crate::catalog::Oids;
 use crate::net::stream::Stream;
 use crate::protocol::write;
 use crate::session::server_state::ServerState;
@@ -17,9 +15,6 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::Notify;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
-/// How much is read at once where OIDs are translated.
-const READ_LEN: usize = 16 * 1024;
 
 /// How long a server may take to end a connection that was told to terminate.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -94,8 +89,6 @@ pub struct ServerConnection {
     shared: Arc<Shared>,
     broken: bool,
     permit: Option<OpenPermit>,
-    /// Between the shard's OIDs and the home shard's, where they differ.
-    translator: Option<Box<Translator>>,
     /// Lives as long as this: the pool knows by it which connections are open.
     info: Arc<ServerInfo>,
 }
@@ -134,7 +127,6 @@ impl ServerConnection {
             shared: Arc::clone(shared),
             broken: false,
             permit: Some(permit),
-            translator: None,
             info,
         }
     }
@@ -163,22 +155,6 @@ impl ServerConnection {
             && self.partial.is_empty()
             && self.passing == 0
             && self.out.is_empty()
-            && !self.translator.as_ref().is_some_and(|translator| translator.holds_input())
-    }
-
-    /// Whether OIDs are translated by these.
-    #[inline]
-    pub fn has_oids(&self, oids: Option<&Arc<Oids>>) -> bool {
-        match (&self.translator, oids) {
-            (None, None) => true,
-            (Some(translator), Some(oids)) => translator.oids() == oids,
-            _ => false,
-        }
-    }
-
-    /// Translates OIDs by these from now on. Nothing may be prepared, and nothing owed.
-    pub fn set_oids(&mut self, oids: Option<Arc<Oids>>) {
-        self.translator = oids.map(|oids| Box::new(Translator::new(oids)));
     }
 
     /// How many bytes wait to be sent.
@@ -189,9 +165,11 @@ impl ServerConnection {
     /// Reads what is there into `buffer`; 0 bytes is the end.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<std::io::Result<usize>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(0)) };
-        match &mut self.translator {
-            None => read_some(stream, cx, buffer),
-            Some(translator) => read_translated(stream, translator, cx, buffer),
+        let mut buffer = ReadBuf::new(buffer);
+        match tokio::io::AsyncRead::poll_read(Pin::new(stream), cx, &mut buffer) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(buffer.filled().len())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
         }
     }
 
@@ -200,9 +178,6 @@ impl ServerConnection {
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(Err(std::io::ErrorKind::NotConnected.into()));
         };
-        if let Some(translator) = &mut self.translator {
-            translator.outgoing(&mut self.out);
-        }
         while let Some(rest) = self.out.get(self.sent..).filter(|rest| !rest.is_empty()) {
             match Pin::new(&mut *stream).poll_write(cx, rest) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
@@ -213,9 +188,6 @@ impl ServerConnection {
         }
         self.out.clear();
         self.sent = 0;
-        if let Some(translator) = &mut self.translator {
-            translator.sent();
-        }
         if self.out.capacity() > 64 * 1024 {
             self.out = Vec::new();
         }
@@ -247,40 +219,6 @@ impl ServerConnection {
                 self.stream = other;
                 Ok(false)
             }
-        }
-    }
-}
-
-fn read_some(stream: &mut Stream, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<std::io::Result<usize>> {
-    let mut buffer = ReadBuf::new(buffer);
-    match tokio::io::AsyncRead::poll_read(Pin::new(stream), cx, &mut buffer) {
-        Poll::Ready(Ok(())) => Poll::Ready(Ok(buffer.filled().len())),
-        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-        Poll::Pending => Poll::Pending,
-    }
-}
-
-/// Reads until the translator has something to give on.
-fn read_translated(
-    stream: &mut Stream,
-    translator: &mut Translator,
-    cx: &mut Context<'_>,
-    buffer: &mut [u8],
-) -> Poll<std::io::Result<usize>> {
-    loop {
-        let given = translator.give(buffer);
-        if given > 0 || buffer.is_empty() {
-            return Poll::Ready(Ok(given));
-        }
-        let read = read_some(stream, cx, translator.space(READ_LEN));
-        translator.filled(READ_LEN, if let Poll::Ready(Ok(count)) = read { count } else { 0 });
-        match read {
-            Poll::Ready(Ok(0)) => {
-                translator.end();
-                return Poll::Ready(Ok(translator.give(buffer)));
-            }
-            Poll::Ready(Ok(_)) => {}
-            other => return other,
         }
     }
 }

@@ -5,6 +5,5 @@ pub mod connect;
 mod connection;
 pub mod login;
 pub mod query;
-mod translator;
 
 pub use connection::{OpenPermit, ServerConnection, ServerInfo};

@@ -9,7 +9,6 @@ pub mod builtin;
 mod database;
 mod function;
 mod impure;
-mod oid_map;
 mod relation;
 mod rows;
 mod search_path;
@@ -17,7 +16,6 @@ mod types;
 
 pub use database::{Collation, CollationProvider, DEFAULT_COLLATION, DatabaseFacts};
 pub use function::{Cast, Function, FunctionKind, FunctionName, Volatility};
-pub use oid_map::{OidMap, Oids};
 pub use relation::{
     Column, ColumnDefault, Constraint, ConstraintKind, ForeignKey, ForeignKeyAction, Identity, PartitionKey,
     PartitionStrategy, Relation, RelationKind, Trigger, View,

@@ -35,10 +35,6 @@ oids! {
     UNKNOWN = 705;
     /// money
     MONEY = 790;
-    /// record
-    RECORD = 2249;
-    /// record[]
-    RECORD_ARRAY = 2287;
     /// character(n)
     BPCHAR = 1042;
     /// character varying

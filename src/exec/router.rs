@@ -2,7 +2,7 @@
 
 use crate::backend::ServerConnection;
 use crate::backend::query::{self, QueryError};
-use crate::catalog::{Catalog, LOAD_SQL, Oids, SearchPath};
+use crate::catalog::{Catalog, LOAD_SQL, SearchPath};
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::plan::{self, Context, Hints, Param, Planned, Schema, Values};
@@ -66,7 +66,6 @@ pub struct Router {
     user: Box<str>,
     /// By shard; empty where every shard may be used.
     usable: Box<[bool]>,
-    oids: Vec<Option<Arc<Oids>>>,
     loaded: ArcSwapOption<Loaded>,
     failed_at: ArcSwapOption<Instant>,
     plans: Cache<Box<[u8]>, Arc<Planned>>,
@@ -184,7 +183,6 @@ impl Router {
             rules,
             user: user.into(),
             usable: Box::default(),
-            oids: Vec::new(),
             loaded: ArcSwapOption::empty(),
             failed_at: ArcSwapOption::empty(),
             plans: Cache::new(plans_max),
@@ -195,8 +193,7 @@ impl Router {
     /// [`Router::load_path`] has to.
     pub fn of_snapshot(snapshot: &Snapshot, user: &str, plans_max: u64) -> Self {
         let usable = snapshot.usable_shards();
-        let oids = snapshot.oids.clone();
-        let router = Router { usable, oids, ..Router::new(Arc::clone(&snapshot.rules), user, plans_max) };
+        let router = Router { usable, ..Router::new(Arc::clone(&snapshot.rules), user, plans_max) };
         if let Some(path) = snapshot.schema.catalog().database().search_path_of(user) {
             router.set_path(snapshot, path);
         }
@@ -241,12 +238,6 @@ impl Router {
     fn has_just_failed(&self, now: Instant) -> bool {
         let failed_at = self.failed_at.load();
         failed_at.as_ref().is_some_and(|at| now.saturating_duration_since(**at) < CATALOG_RETRY_AFTER)
-    }
-
-    /// Between a shard's OIDs and the home shard's, where they differ.
-    #[inline]
-    pub fn oids(&self, shard: ShardId) -> Option<&Arc<Oids>> {
-        self.oids.get(shard.index())?.as_ref()
     }
 
     /// Whether a shard is known to be the one that the configuration says.

@@ -616,10 +616,7 @@ impl Client {
         if !self.database.knows_hidden(&self.service.shared) {
             return false;
         }
-        let oids = self.routed.as_deref().and_then(|routed| routed.oids(shard));
-        let suits = |connection: &ServerConnection| {
-            self.session.suits(&connection.state) && connection.has_oids(oids)
-        };
+        let suits = |connection: &ServerConnection| self.session.suits(&connection.state);
         let Some(mut lease) = pool.checkout_at_once(suits) else { return false };
         let Some(connection) = lease.connection() else { return false };
         connection.state.sender.used_by(self.handle.process_id);

@@ -7,7 +7,7 @@ use super::pulse::Found;
 use super::records::{self, Stored};
 use super::settings::Common;
 use super::view::{Snapshot, Usable, blocked_reason};
-use crate::catalog::{Catalog, Oids};
+use crate::catalog::Catalog;
 use crate::ids::ShardId;
 use crate::plan::Schema;
 use crate::rules::Rules;
@@ -26,8 +26,6 @@ pub(super) struct Known {
     /// The present snapshot is of all this.
     pub(super) is_composed: bool,
     drift: Arc<[String]>,
-    /// By shard: between its OIDs and the home shard's, where they differ.
-    oids: Vec<Option<Arc<Oids>>>,
 }
 
 /// A shard other than the home shard.
@@ -50,7 +48,6 @@ impl Known {
             is_catalog_changed: false,
             is_composed: false,
             drift: Arc::default(),
-            oids: vec![None; shards],
         }
     }
 
@@ -97,18 +94,6 @@ impl Known {
         Arc::clone(&self.drift)
     }
 
-    /// Looks at what the shards' OIDs are; those that are as before stay the same values.
-    fn compare_oids(&mut self) {
-        let Some(home) = &self.home else { return };
-        for (shard, known) in self.shards.iter().zip(&mut self.oids) {
-            let Shard::Read(catalog) = shard else { continue };
-            let oids = Oids::of(catalog, home);
-            if known.as_deref() != oids.as_ref() {
-                *known = oids.map(Arc::new);
-            }
-        }
-    }
-
     /// Whether each shard may be used.
     fn usable(&self, common: &Common) -> Vec<Usable> {
         let usable = |(at, shard): (usize, &Shard)| match shard {
@@ -132,9 +117,6 @@ pub(super) async fn compose(
     let rules = records::with_maps(&known.rules, stored)?;
     let catalog = known.home.clone().ok_or(StoreError::Broken("gives no catalog"))?;
     let blocked = blocked(&known.rules, stored);
-    if known.is_catalog_changed {
-        known.compare_oids();
-    }
     let drift = known.drift(common.settings.home, rules.shard_names());
     let of = Arc::clone(&rules);
     let joined = tokio::task::spawn_blocking(move || {
@@ -146,7 +128,7 @@ pub(super) async fn compose(
     });
     let schema =
         joined.await.map_err(|_ended| StoreError::Broken("could not be read: the proxy is ending"))?;
-    let snapshot = Snapshot::new(schema, rules, known.usable(common), drift, known.oids.clone());
+    let snapshot = Snapshot::new(schema, rules, known.usable(common), drift);
     Ok((snapshot, std::mem::take(&mut known.is_catalog_changed)))
 }
 

@@ -4,7 +4,6 @@
 use super::commits::Commits;
 use super::error::StoreError;
 use super::layout::Subject;
-use crate::catalog::Oids;
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::plan::Schema;
@@ -35,20 +34,12 @@ pub struct Snapshot {
     pub(super) shards: Vec<Usable>,
     /// What the shards' schemas differ in.
     pub drift: Arc<[String]>,
-    /// By shard: between its OIDs and the home shard's, where they differ.
-    pub oids: Vec<Option<Arc<Oids>>>,
 }
 
 impl Snapshot {
-    pub(super) fn new(
-        schema: Schema,
-        rules: Arc<Rules>,
-        shards: Vec<Usable>,
-        drift: Arc<[String]>,
-        oids: Vec<Option<Arc<Oids>>>,
-    ) -> Self {
+    pub(super) fn new(schema: Schema, rules: Arc<Rules>, shards: Vec<Usable>, drift: Arc<[String]>) -> Self {
         let version = VERSIONS.fetch_add(1, Ordering::Relaxed);
-        Snapshot { version, schema: Arc::new(schema), rules, shards, drift, oids }
+        Snapshot { version, schema: Arc::new(schema), rules, shards, drift }
     }
 
     /// By shard: whether it is known to be the one that the configuration says.

@@ -19,7 +19,6 @@ mod under_view;
 
 use super::client::{Checkout, Client, End, give_back_later};
 use super::relay::Event;
-use crate::catalog::Oids;
 use crate::error::SqlError;
 use crate::exec::{Memo, PlannedStatement, Router};
 use crate::ids::ShardId;
@@ -117,11 +116,6 @@ impl Routed {
 
     fn home(&self) -> ShardId {
         self.router.rules().home()
-    }
-
-    /// Between a shard's OIDs and the home shard's, where they differ.
-    pub(super) fn oids(&self, shard: ShardId) -> Option<&Arc<Oids>> {
-        self.router.oids(shard)
     }
 }
 
@@ -275,38 +269,11 @@ impl Client {
             return Ok(Err(error));
         }
         self.note_retired()?;
-        if let Err(error) = self.settle_oids(shard).await? {
-            self.drop_lease();
-            return Ok(Err(error));
-        }
         if let Err(error) = self.settle_settings().await? {
             self.drop_lease();
             return Ok(Err(error));
         }
         self.join_block().await
-    }
-
-    /// The connection in use, which is new to the client, translates the shard's OIDs.
-    async fn settle_oids(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
-        let oids = self.routed()?.oids(shard).cloned();
-        let connection = self.lease.as_mut().and_then(|lease| lease.connection());
-        let Some(connection) = connection.filter(|connection| !connection.has_oids(oids.as_ref())) else {
-            return Ok(Ok(()));
-        };
-        let state = &connection.state;
-        if !state.prepared.is_empty() || !state.named.is_empty() || state.unnamed != 0 {
-            // They were prepared by the OIDs of before.
-            if let Err(error) = self.run_own(b"DEALLOCATE ALL").await? {
-                return Ok(Err(error));
-            }
-        }
-        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
-            connection.state.prepared.clear();
-            connection.state.named.clear();
-            connection.state.unnamed = 0;
-            connection.set_oids(oids);
-        }
-        Ok(Ok(()))
     }
 
     /// As [`Self::put_in_use`], of the connection in use: one that the client kept between transactions
