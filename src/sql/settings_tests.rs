@@ -105,6 +105,9 @@ fn set_config_is_read_only_if_it_is_the_whole_statement() {
             ConfigCall { name: "a.b".into(), value: ConfigValue::Local },
         ]
     );
+    let reading = b"select current_setting('jit') as cur, set_config('jit', 'off', false) as new";
+    let expected = ConfigCall { name: "jit".into(), value: ConfigValue::Session(b"off".to_vec()) };
+    assert_eq!(parse_set_config(reading, true), Some(vec![expected]));
     let calls =
         parse_set_config(b"select set_config('a.b', $1, true), set_config('c', $2::text, true)", true);
     assert!(calls.unwrap().iter().all(|call| call.value == ConfigValue::Local));
