@@ -1,14 +1,18 @@
 //! Client connections: login, the loop that serves one, cancel requests.
 
+mod attach;
 pub mod authenticate;
 mod client;
 mod failpoint;
 mod forward;
 pub mod handshake;
+mod input;
 mod login;
+mod lost;
 mod registry;
 mod relay;
 mod routed;
+mod settle;
 mod settling;
 mod timeout;
 

@@ -9,7 +9,8 @@
 //! What the client kept on a server (temporary tables, LISTEN) forbids to prepare there; it is on the home shard, which
 //! is the decider where it wrote.
 
-use super::super::client::{Client, End, OwnError};
+use super::super::attach::OwnError;
+use super::super::client::{Client, End};
 use super::super::failpoint;
 use super::Deciding;
 use crate::backend::ServerConnection;
@@ -322,7 +323,7 @@ impl Client {
     ) -> Result<Result<(), OwnError>, End> {
         if !self.take_held(held, shard)? {
             let name = self.database.pool(shard).map(|pool| pool.shard.to_string()).unwrap_or_default();
-            return Ok(Err(OwnError::Lost(super::super::client::lost(&name))));
+            return Ok(Err(OwnError::Lost(super::super::lost::lost(&name))));
         }
         let answer = self.ask_own(sql.as_bytes()).await?;
         self.put_held(held)?;
