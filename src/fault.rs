@@ -115,6 +115,11 @@ impl Fault {
         Ok(())
     }
 
+    /// Whether any of them is planted.
+    pub fn any_is_planted() -> bool {
+        Fault::ALL.iter().any(|fault| fault.is_planted())
+    }
+
     /// Whether it is planted.
     #[inline]
     pub fn is_planted(self) -> bool {

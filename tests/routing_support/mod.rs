@@ -114,9 +114,10 @@ pub fn compare(stage: &Stage, corpus: &[Case]) -> Outcome {
         for mode in case.modes(number) {
             let mut through = Wire::app(stage.howdah.port);
             let found = answer(&ask(&mut through, case, mode), case.is_ordered());
-            let next = through.query("select 1").value();
-            if next != "1" {
-                outcome.wrong.push(format!("{} ({mode:?}): the connection does not go on", case.sql));
+            let next = through.query("select 1");
+            if next.column() != ["1"] {
+                let told = next.message().unwrap_or_default();
+                outcome.wrong.push(format!("{} ({mode:?}): the connection does not go on: {told}", case.sql));
             }
             through.terminate();
             if found.is_refusal() {

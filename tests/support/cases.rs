@@ -113,6 +113,9 @@ impl Case {
 
     /// The ways it is asked in; `number` varies the one of a statement that writes.
     pub fn modes(&self, number: usize) -> Vec<Mode> {
+        if self.sql.contains("; ") {
+            return vec![Mode::Simple];
+        }
         let modes = match &self.parameters {
             None => vec![Mode::Simple, Mode::Text, Mode::Binary],
             Some(_) => vec![Mode::Text, Mode::Binary],

@@ -13,6 +13,7 @@ pub struct Config {
     users: Vec<String>,
     hba: Vec<(String, String)>,
     rules: Option<PathBuf>,
+    cluster: Vec<(&'static str, String)>,
 }
 
 impl Config {
@@ -26,6 +27,7 @@ impl Config {
             users: vec!["name = \"app\"".into(), "name = \"admin\"".into()],
             hba: Vec::new(),
             rules: None,
+            cluster: Vec::new(),
         }
     }
 
@@ -67,6 +69,12 @@ impl Config {
         self
     }
 
+    /// A key of the cluster.
+    pub fn cluster(mut self, key: &'static str, value: impl ToString) -> Config {
+        self.cluster.push((key, value.to_string()));
+        self
+    }
+
     /// The file's text, for a listener on `port`.
     pub fn text(&self, port: u16) -> String {
         let mut out = String::from("[general]\n");
@@ -88,6 +96,9 @@ impl Config {
         writeln!(out, "\n[[cluster]]\nname = \"app\"\npooling = \"{}\"", self.pooling).unwrap();
         if let Some(rules) = &self.rules {
             writeln!(out, "rules = \"{}\"\nmaintenance_user = \"app\"", rules.display()).unwrap();
+        }
+        for (key, value) in &self.cluster {
+            writeln!(out, "{key} = {value}").unwrap();
         }
         for (number, port) in self.shards.iter().enumerate() {
             writeln!(out, "\n[[cluster.shard]]\nname = \"s{number}\"\nprimary = \"127.0.0.1:{port}\"")
