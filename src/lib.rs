@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | 5 compose | [`cli`], [`server`], [`admin`], [`config`], [`telemetry`] |
 //! | 4 act | [`frontend`], [`exec`] |
-//! | 3 I/O | [`net`], [`backend`], [`pool`], [`topology`], [`throwaway`] |
+//! | 3 I/O | [`net`], [`backend`], [`pool`], [`topology`], [`store`], [`throwaway`] |
 //! | 2 pure | [`session`], [`plan`], [`merge`] |
 //! | 1 pure | [`protocol`], [`sql`], [`datum`], [`catalog`], [`rules`], [`auth`], [`diagnostic`] |
 //! | 0 pure | [`error`], [`sqlstate`], [`ids`], [`fault`] |
@@ -32,6 +32,7 @@ pub mod session;
 pub mod backend;
 pub mod net;
 pub mod pool;
+pub mod store;
 pub mod throwaway;
 pub mod topology;
 

@@ -4,6 +4,7 @@
 //! way wakes no other thread.
 
 mod assemble;
+mod stores;
 
 pub(crate) use assemble::{read_rules, rules as cluster_rules};
 
@@ -23,6 +24,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
+use stores::{Stores, Surroundings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
@@ -74,11 +76,13 @@ pub fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let config = store.current();
-    let service = new_service(&config)?;
+    let stores = Stores::default();
+    let service = new_service(&config, &stores)?;
     let doors = Doors::open(&config)?;
     let admin: Arc<dyn AdminDatabase> = Admin::new(Arc::clone(&service), Arc::clone(&store));
     let threads = thread_count(&config);
     let (stop, stopped) = watch::channel(false);
+    let (open, opened) = watch::channel(false);
     let start = Arc::new(Barrier::new(threads));
     let mut workers = Vec::new();
     for lane in 1..threads {
@@ -87,6 +91,7 @@ pub fn run(
             service: Arc::clone(&service),
             admin: Arc::clone(&admin),
             doors: doors.clone(),
+            opened: opened.clone(),
             stopped: stopped.clone(),
         };
         let start = Arc::clone(&start);
@@ -96,10 +101,15 @@ pub fn run(
             worker.run()
         })?);
     }
-    let first = Worker { lane: 0, service: Arc::clone(&service), admin, doors: doors.clone(), stopped };
-    let keeper = Keeper { store, log, service, doors, stop };
+    let first =
+        Worker { lane: 0, service: Arc::clone(&service), admin, doors: doors.clone(), opened, stopped };
+    let failure = Arc::new(std::sync::Mutex::new(None));
+    let keeper = Keeper { store, log, service, doors, open, stop, stores, failure: Arc::clone(&failure) };
     start.wait();
-    let result = first.run_with(keeper.run(ready, shutdown));
+    let mut result = first.run_with(keeper.run(ready, shutdown));
+    if let Some(failed) = failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() {
+        result = Err(ServeError::Settings(failed));
+    }
     for worker in workers {
         if let Ok(Err(error)) = worker.join() {
             tracing::error!(%error, "a thread ended early");
@@ -117,15 +127,17 @@ fn thread_count(config: &Config) -> usize {
     }
 }
 
-fn new_service(config: &Config) -> Result<Arc<Service>, ServeError> {
+fn new_service(config: &Config, stores: &Stores) -> Result<Arc<Service>, ServeError> {
     let shared = Arc::new(Shared::default());
     let directory = Directory::new(Arc::clone(&shared));
-    assemble::configure(&directory, config).map_err(ServeError::Settings)?;
+    let registry = Arc::new(crate::frontend::Registry::default());
+    let surroundings = Surroundings { shared: &shared, registry: &registry };
+    assemble::configure(&directory, config, (stores, &surroundings)).map_err(ServeError::Settings)?;
     Ok(Arc::new(Service {
         shared,
         directory,
         routers: std::sync::Mutex::default(),
-        registry: crate::frontend::Registry::default(),
+        registry,
         limits: ArcSwap::from_pointee(limits(config)),
         limits_version: AtomicU64::new(0),
         next_session: AtomicU64::new(0),
@@ -197,6 +209,7 @@ struct Worker {
     service: Arc<Service>,
     admin: Arc<dyn AdminDatabase>,
     doors: Doors,
+    opened: watch::Receiver<bool>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -231,7 +244,7 @@ impl Worker {
                 self.doors.clone(),
                 Arc::clone(&self.service),
                 Arc::clone(&self.admin),
-                self.stopped.clone(),
+                (self.opened.clone(), self.stopped.clone()),
             ));
         }
         runtime.spawn(upkeep(Arc::clone(&self.service)));
@@ -251,8 +264,13 @@ async fn accept(
     doors: Doors,
     service: Arc<Service>,
     admin: Arc<dyn AdminDatabase>,
-    mut stopped: watch::Receiver<bool>,
+    (mut opened, mut stopped): (watch::Receiver<bool>, watch::Receiver<bool>),
 ) {
+    // Clients wait while the clusters' stores are looked at: the start may still fail.
+    tokio::select! {
+        _ = opened.wait_for(|opened| *opened) => {}
+        _ = stopped.wait_for(|stopped| *stopped) => return,
+    }
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -293,7 +311,11 @@ struct Keeper {
     log: Option<LogControl>,
     service: Arc<Service>,
     doors: Doors,
+    open: watch::Sender<bool>,
     stop: watch::Sender<bool>,
+    stores: Stores,
+    /// Why the start failed.
+    failure: Arc<std::sync::Mutex<Option<String>>>,
 }
 
 impl Keeper {
@@ -302,7 +324,15 @@ impl Keeper {
             tracing::info!(address = %listener.address, "listening");
         }
         let mut changes = self.store.subscribe();
+        self.stores.start();
+        if let Err(failed) = self.stores.started().await {
+            *self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(failed);
+            let _threads_told = self.stop.send(true);
+            return;
+        }
         self.warm(&self.store.current());
+        // Nobody listens only when all threads have ended already.
+        let _doors_told = self.open.send(true);
         ready();
         let mut shutdown = std::pin::pin!(shutdown);
         let mut terminate = std::pin::pin!(terminated());
@@ -319,6 +349,7 @@ impl Keeper {
             }
         }
         self.drain().await;
+        self.stores.end().await;
         // Nobody listens only when all threads have ended already.
         let _threads_told = self.stop.send(true);
     }
@@ -332,8 +363,11 @@ impl Keeper {
         if let Err(error) = self.doors.reconfigure(config) {
             tracing::error!(error, "listeners keep their settings");
         }
-        if let Err(error) = assemble::configure(&self.service.directory, config) {
-            tracing::error!(error, "clusters keep their settings");
+        let surroundings = Surroundings { shared: &self.service.shared, registry: &self.service.registry };
+        let directory = &self.service.directory;
+        match assemble::configure(directory, config, (&self.stores, &surroundings)) {
+            Ok(()) => self.stores.change(config),
+            Err(error) => tracing::error!(error, "clusters keep their settings"),
         }
         self.warm(config);
     }

@@ -84,6 +84,8 @@ states! {
     INVALID_AUTHORIZATION = b"28000";
     /// invalid_password
     INVALID_PASSWORD = b"28P01";
+    /// serialization_failure
+    SERIALIZATION_FAILURE = b"40001";
     /// invalid_cursor_name
     INVALID_CURSOR_NAME = b"34000";
     /// invalid_catalog_name: unknown database

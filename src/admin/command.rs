@@ -17,6 +17,8 @@ pub enum Topic {
     Pools,
     Servers,
     Shards,
+    Drift,
+    Store,
     State,
     Stats,
     Users,
@@ -24,16 +26,18 @@ pub enum Topic {
 }
 
 /// Words behind SHOW.
-const TOPICS: [(&str, Topic); 11] = [
+const TOPICS: [(&str, Topic); 13] = [
     ("clients", Topic::Clients),
     ("config", Topic::Config),
     ("databases", Topic::Databases),
+    ("drift", Topic::Drift),
     ("lists", Topic::Lists),
     ("pools", Topic::Pools),
     ("servers", Topic::Servers),
     ("shards", Topic::Shards),
     ("state", Topic::State),
     ("stats", Topic::Stats),
+    ("store", Topic::Store),
     ("users", Topic::Users),
     ("version", Topic::Version),
 ];

@@ -249,8 +249,11 @@ pub async fn cancel(target: &Target, process_id: i32, secret: i32) -> Result<(),
     }
 }
 
-/// Opens the socket, with TLS as the target's mode says.
-async fn open(target: &Target) -> Result<Stream, ConnectError> {
+/// Opens the socket, with TLS as the target's mode says; nobody has logged in yet.
+///
+/// # Errors
+/// [`ConnectError`].
+pub async fn open(target: &Target) -> Result<Stream, ConnectError> {
     let stream = open_plain(target).await?;
     let mode = if matches!(stream, Stream::Unix(_)) { SslMode::Disable } else { target.tls.mode() };
     if mode == SslMode::Disable {

@@ -109,10 +109,12 @@ impl ServerConnection {
             local: tcp.and_then(|tcp| tcp.local_addr().ok()),
             generation,
         });
+        let mut state = ServerState::new(parameters);
+        state.sender = shared.senders.add(info.peer, connected.process_id);
         ServerConnection {
             id,
             stream: Some(connected.stream),
-            state: ServerState::new(parameters),
+            state,
             process_id: connected.process_id,
             secret: connected.secret,
             partial: Vec::new(),

@@ -11,6 +11,7 @@ use crate::session::settings::Settings;
 use crate::sql::Statement;
 use crate::sql::settings::{SettingCommand, SettingValue, parse_set_config, parse_setting, quote_identifier};
 use crate::sql::template::{Literal, LiteralKind, Template, template};
+use crate::store::Snapshot;
 use arc_swap::ArcSwapOption;
 use moka::sync::Cache;
 use smallvec::SmallVec;
@@ -39,18 +40,30 @@ pub enum RouterError {
 /// Rules and catalog as of one moment.
 #[derive(Debug)]
 struct Loaded {
-    schema: Schema,
+    schema: Arc<Schema>,
     default_path: Box<str>,
-    epoch: u64,
+    source: Source,
     version: u64,
-    read_at: Instant,
+}
+
+/// Where rules and catalog come from, and so until when they hold.
+#[derive(Debug)]
+enum Source {
+    /// Read on a client's own connection: as of this schema epoch, and this moment.
+    Own { epoch: u64, read_at: Instant },
+    /// The cluster's view: while its snapshot is the present one.
+    View,
 }
 
 /// The plans of one database, for one user.
+///
+/// Under a cluster's view a router is of one snapshot, and another takes its place with the next.
 #[derive(Debug)]
 pub struct Router {
     rules: Arc<Rules>,
     user: Box<str>,
+    /// By shard; empty where every shard may be used.
+    usable: Box<[bool]>,
     loaded: ArcSwapOption<Loaded>,
     failed_at: ArcSwapOption<Instant>,
     plans: Cache<Box<[u8]>, Arc<Planned>>,
@@ -167,10 +180,31 @@ impl Router {
         Router {
             rules,
             user: user.into(),
+            usable: Box::default(),
             loaded: ArcSwapOption::empty(),
             failed_at: ArcSwapOption::empty(),
             plans: Cache::new(plans_max),
         }
+    }
+
+    /// Of a snapshot of the cluster's view. Where the snapshot does not tell the user's search_path,
+    /// [`Router::load_path`] has to.
+    pub fn of_snapshot(snapshot: &Snapshot, user: &str, plans_max: u64) -> Self {
+        let usable = snapshot.usable_shards();
+        let router = Router { usable, ..Router::new(Arc::clone(&snapshot.rules), user, plans_max) };
+        if let Some(path) = snapshot.schema.catalog().database().search_path_of(user) {
+            router.set_path(snapshot, path);
+        }
+        router
+    }
+
+    fn set_path(&self, snapshot: &Snapshot, path: &str) {
+        self.loaded.store(Some(Arc::new(Loaded {
+            schema: Arc::clone(&snapshot.schema),
+            default_path: path.into(),
+            source: Source::View,
+            version: snapshot.version,
+        })));
     }
 
     /// The rules.
@@ -188,8 +222,13 @@ impl Router {
     pub fn version_if_current(&self, epoch: u64, now: Instant) -> Option<u64> {
         let loaded = self.loaded.load();
         let loaded = loaded.as_ref()?;
-        let age = now.saturating_duration_since(loaded.read_at);
-        let is_current = (loaded.epoch == epoch && age < CATALOG_AGE_MAX) || self.has_just_failed(now);
+        let is_current = match loaded.source {
+            Source::Own { epoch: of, read_at } => {
+                let age = now.saturating_duration_since(read_at);
+                (of == epoch && age < CATALOG_AGE_MAX) || self.has_just_failed(now)
+            }
+            Source::View => false,
+        };
         is_current.then_some(loaded.version)
     }
 
@@ -197,6 +236,18 @@ impl Router {
     fn has_just_failed(&self, now: Instant) -> bool {
         let failed_at = self.failed_at.load();
         failed_at.as_ref().is_some_and(|at| now.saturating_duration_since(**at) < CATALOG_RETRY_AFTER)
+    }
+
+    /// Whether a shard is known to be the one that the configuration says.
+    #[inline]
+    pub fn may_use(&self, shard: ShardId) -> bool {
+        self.usable.get(shard.index()).is_none_or(|usable| *usable)
+    }
+
+    /// Changes with any setting that a role or database brings along.
+    pub fn defaults_digest(&self) -> Option<String> {
+        let loaded = self.loaded.load();
+        loaded.as_ref().and_then(|loaded| loaded.schema.catalog().database().defaults_digest.clone())
     }
 
     /// The version of rules and catalog; 0 before the first.
@@ -227,10 +278,7 @@ impl Router {
         epoch: u64,
     ) -> Result<(), RouterError> {
         let catalog = read_catalog(connection).await?;
-        let path = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'";
-        let path = query::query(connection, path, LOAD_TIMEOUT).await?;
-        let default_path =
-            path.into_iter().flatten().flatten().next().unwrap_or_else(|| "\"$user\", public".to_owned());
+        let default_path = own_path(connection).await?;
         let before = self.loaded.load_full();
         let same = before.as_ref().is_some_and(|before| {
             before.schema.has_catalogs(&catalog, &others) && *before.default_path == *default_path
@@ -240,12 +288,25 @@ impl Router {
         let schema =
             others.into_iter().fold(home, |schema, (shard, catalog)| schema.with_other(shard, catalog));
         self.loaded.store(Some(Arc::new(Loaded {
-            schema,
+            schema: Arc::new(schema),
             default_path: default_path.into(),
-            epoch,
+            source: Source::Own { epoch, read_at: Instant::now() },
             version,
-            read_at: Instant::now(),
         })));
+        Ok(())
+    }
+
+    /// Reads the user's search_path, which the snapshot does not tell, on a connection of the user's own.
+    ///
+    /// # Errors
+    /// See [`RouterError`].
+    pub async fn load_path(
+        &self,
+        connection: &mut ServerConnection,
+        snapshot: &Snapshot,
+    ) -> Result<(), RouterError> {
+        let path = own_path(connection).await?;
+        self.set_path(snapshot, &path);
         Ok(())
     }
 
@@ -365,6 +426,14 @@ fn acting_user(settings: &Settings, login: &str) -> Option<String> {
     Some(user)
 }
 
+/// The `search_path` that the connection's session started with.
+async fn own_path(connection: &mut ServerConnection) -> Result<String, RouterError> {
+    let sql = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'";
+    let rows = query::query(connection, sql, LOAD_TIMEOUT).await?;
+    let path = rows.into_iter().flatten().flatten().next();
+    Ok(path.unwrap_or_else(|| "\"$user\", public".to_owned()))
+}
+
 /// The value that a statement gives to `search_path`, as SHOW would print it.
 fn path_of(replay: &[u8]) -> Option<String> {
     if let Some(calls) = parse_set_config(replay, true) {
@@ -433,11 +502,10 @@ mod tests {
         let rules = Arc::new(Rules::unsharded(vec!["s0".to_owned()], crate::ids::ShardId(0)));
         let router = Router::new(Arc::clone(&rules), "me", 3);
         router.loaded.store(Some(Arc::new(Loaded {
-            schema: Schema::new(rules, Arc::new(Catalog::default())),
+            schema: Arc::new(Schema::new(rules, Arc::new(Catalog::default()))),
             default_path: "public".into(),
-            epoch: 0,
+            source: Source::Own { epoch: 0, read_at: Instant::now() },
             version: 1,
-            read_at: Instant::now(),
         })));
         let mut lifted = Template::default();
         for table in 0..50 {

@@ -3,6 +3,7 @@
 use super::registry::{CancelTarget, ClientHandle};
 use super::relay::{Event, with_scratch};
 use super::routed::Routed;
+use super::settling::Settling;
 use super::{Limits, Service};
 use crate::backend::ServerConnection;
 use crate::error::{Severity, SqlError};
@@ -65,6 +66,9 @@ pub(super) enum End {
     Gone,
     /// It is told this, and the connection is closed.
     Told(SqlError),
+    /// It does not end: what a statement was planned by is not in force any more, and nothing of it was sent
+    /// or told. [`Client::route`] plans it anew.
+    Stale,
 }
 
 impl From<SqlError> for End {
@@ -108,6 +112,8 @@ pub(super) struct Client {
     pub(super) untold: Option<Box<SqlError>>,
     /// CopyData's bytes that are to be passed on without waiting for the whole message.
     pub(super) copy_passing: usize,
+    /// The client changed the catalog, and is told so when every proxy knows.
+    pub(super) settling: Option<Settling>,
 }
 
 impl Client {
@@ -596,6 +602,7 @@ impl Client {
     /// Notes for cancel requests which server runs the client's statements now.
     pub(super) fn mark_attached(&mut self, shard: ShardId) {
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            connection.state.sender.used_by(self.handle.process_id);
             self.handle.attached(CancelTarget {
                 shard,
                 process_id: connection.process_id,
@@ -612,6 +619,7 @@ impl Client {
         if !self.session.suits(&connection.state) || !self.database.knows_hidden(&self.service.shared) {
             return false;
         }
+        connection.state.sender.used_by(self.handle.process_id);
         self.handle.attached(CancelTarget {
             shard,
             process_id: connection.process_id,
@@ -671,6 +679,7 @@ impl Client {
                     return Err(lost(&lease.pool().shard));
                 }
             }
+            connection.state.sender.used_by(self.handle.process_id);
             self.handle.attached(CancelTarget {
                 shard,
                 process_id: connection.process_id,

@@ -175,6 +175,7 @@ async fn log_in(
         held: super::client::Held::No,
         untold: None,
         copy_passing: 0,
+        settling: None,
     });
     match told {
         Some(parameters) => parameters.write_all(&mut client.out),

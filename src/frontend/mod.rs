@@ -8,6 +8,7 @@ mod login;
 mod registry;
 mod relay;
 mod routed;
+mod settling;
 mod timeout;
 
 pub use login::{AdminDatabase, serve_connection};
@@ -31,7 +32,7 @@ pub struct Service {
     /// Plans of routed databases, by the database's key.
     pub routers: std::sync::Mutex<std::collections::HashMap<u64, Arc<crate::exec::Router>>>,
     /// The clients.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     /// Limits that may change while it runs.
     pub limits: arc_swap::ArcSwap<Limits>,
     /// Changes with `limits`.
@@ -72,15 +73,31 @@ pub struct Limits {
 }
 
 impl Service {
-    /// The router of a database, made when it is first asked for.
+    /// The router of a database, made when it is first asked for; under a view, of the present snapshot.
     pub(crate) fn router(&self, database: &crate::topology::Database) -> Arc<crate::exec::Router> {
+        let snapshot = database.view.as_ref().and_then(|view| view.snapshot());
         let mut routers = self.routers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(router) = routers.get(&database.key)
+            && snapshot.as_ref().is_none_or(|snapshot| router.version() == snapshot.version)
+        {
+            return Arc::clone(router);
+        }
         let plans = u64::from(self.limits.load().plan_cache_entries);
         let known = self.directory.databases();
         routers.retain(|key, _| *key == database.key || known.iter().any(|one| one.key == *key));
-        let router = routers.entry(database.key).or_insert_with(|| {
-            Arc::new(crate::exec::Router::new(Arc::clone(&database.rules), &database.user, plans))
-        });
-        Arc::clone(router)
+        let router = match &snapshot {
+            None => crate::exec::Router::new(Arc::clone(&database.rules), &database.user, plans),
+            Some(snapshot) => crate::exec::Router::of_snapshot(snapshot, &database.user, plans),
+        };
+        let router = Arc::new(router);
+        let before = routers.insert(database.key, Arc::clone(&router));
+        drop(routers);
+        if let Some(before) = before.filter(|before| before.version() != 0)
+            && snapshot.is_some()
+            && before.defaults_digest() != router.defaults_digest()
+        {
+            database.defaults_changed();
+        }
+        router
     }
 }

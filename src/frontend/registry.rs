@@ -48,6 +48,8 @@ pub struct ClientHandle {
     pub is_waiting: AtomicBool,
     pins: AtomicU32,
     pub(super) timer: super::timeout::Timer,
+    /// The version of rules and catalog that a statement under way is planned by, at least; 0 is none.
+    plans_by: AtomicU64,
 }
 
 /// Where to send a cancel request.
@@ -196,6 +198,36 @@ impl ClientHandle {
         }
     }
 
+    /// A statement is about to be planned by the version that this returns: the one that `present` gives.
+    #[inline]
+    pub fn begin_plan(&self, present: impl Fn() -> u64) -> u64 {
+        // Who waits for older plans to be done looks here after the version has changed: either it sees what
+        // is stored here, or this sees the change. Of several statements under way the first counts.
+        loop {
+            let version = present();
+            if self.plans_by.load(Ordering::Relaxed) != 0 {
+                return version;
+            }
+            self.plans_by.store(version, Ordering::SeqCst);
+            if present() == version {
+                return version;
+            }
+        }
+    }
+
+    /// No statement is under way.
+    pub fn end_plan(&self) {
+        if self.plans_by.load(Ordering::Relaxed) != 0 {
+            self.plans_by.store(0, Ordering::Release);
+        }
+    }
+
+    /// Whether a statement is under way that may be planned by a version before this one.
+    pub fn plans_before(&self, version: u64) -> bool {
+        let plans_by = self.plans_by.load(Ordering::SeqCst);
+        plans_by != 0 && plans_by < version
+    }
+
     /// Says why the client keeps its server connection.
     pub fn set_pins(&self, pins: Pins) {
         let bits = u32::from(pins.bits());
@@ -277,6 +309,7 @@ impl Registry {
                 is_waiting: AtomicBool::new(false),
                 pins: AtomicU32::new(0),
                 timer: super::timeout::Timer::default(),
+                plans_by: AtomicU64::new(0),
             });
             shard.insert(process_id, Arc::clone(&handle));
             return handle;

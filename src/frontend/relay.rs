@@ -4,6 +4,7 @@
 //! has to know of are looked at. Where the client reads slowly, the server is not read.
 
 use super::client::{Client, Held};
+use super::settling::Settling;
 use crate::net::stream::Stream;
 use crate::session::take::{KEPT_MAX, Take};
 use crate::sql::scan::Statements;
@@ -77,7 +78,7 @@ impl Client {
                     connection.out.clear();
                     connection.sent = 0;
                 }
-                if self.out.is_empty() {
+                if self.out.is_empty() && self.settling.is_none() {
                     match self.poll_server(cx) {
                         Poll::Ready(Some(event)) => return Poll::Ready(event),
                         Poll::Ready(None) => progress = true,
@@ -99,6 +100,9 @@ impl Client {
 
     /// Sends what waits for the client.
     pub(super) fn poll_flush_client(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.settling.is_some() && self.poll_settled(cx).is_pending() {
+            return Poll::Pending;
+        }
         if self.out.is_empty() {
             return Poll::Ready(Ok(()));
         }
@@ -154,7 +158,8 @@ impl Client {
     /// Reads the server once. `None`: bytes moved, and nothing is to be decided.
     fn poll_server(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let is_timed = self.limits.query_timeout.is_some();
-        let Client { stream, out, session, service, lease, sent_bytes, handle, .. } = self;
+        let Client { stream, out, session, service, database, lease, settling, sent_bytes, handle, .. } =
+            self;
         let Some(connection) = lease.as_mut().and_then(|lease| lease.connection()) else {
             return Poll::Pending;
         };
@@ -211,6 +216,13 @@ impl Client {
                 && connection.passing == 0
                 && connection.partial.is_empty()
                 && !connection.state.is_ending;
+            if session.take_catalog_changed()
+                && let Some(view) = &database.view
+            {
+                out.extend_from_slice(run);
+                *settling = Some(Settling::new(view, out.len()));
+                return Poll::Ready(settled.then_some(Event::Settled));
+            }
             if let Err(event) = send_run(stream, out, run, sent_bytes, cx) {
                 return Poll::Ready(Some(event));
             }

@@ -133,7 +133,7 @@ impl Walk<'_> {
     fn rule_of(&self, relation: &Relation) -> Option<&ShardedTable> {
         match self.schema.meaning(relation.oid)? {
             Meaning::Sharded(rule) => self.schema.sharded(*rule),
-            Meaning::Reference | Meaning::Reaches(_) | Meaning::Single(_) => None,
+            Meaning::Reference | Meaning::Reaches(_) | Meaning::Single(_) | Meaning::Blocked(_) => None,
         }
     }
 

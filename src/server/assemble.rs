@@ -1,5 +1,6 @@
 //! From the configuration's words to what the layers below take.
 
+use super::stores::{Stores, Surroundings};
 use crate::auth::hba::{AddressMatch, ClientCert, ConnectionType, DatabaseMatch, HbaRule, Method, UserMatch};
 use crate::auth::md5::Md5Hash;
 use crate::auth::{Secret, Verifier};
@@ -15,6 +16,7 @@ use crate::net::tls_server::{TlsServer, TlsServerFiles};
 use crate::pool::PoolOptions;
 use crate::rules::Rules;
 use crate::session::Pooling;
+use crate::store::View;
 use crate::topology::{ClusterSettings, Directory, ShardSettings, UserCredential};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -64,19 +66,29 @@ pub(crate) fn read_rules(
 }
 
 /// Gives the directory its clusters and users.
-pub(super) fn configure(directory: &Directory, config: &Config) -> Result<(), String> {
+pub(super) fn configure(
+    directory: &Directory,
+    config: &Config,
+    (stores, surroundings): (&Stores, &Surroundings<'_>),
+) -> Result<(), String> {
     let mut clusters = Vec::new();
     for cluster in config.clusters.values() {
-        clusters.push(cluster_settings(config, cluster)?);
+        let rules = rules(cluster)
+            .map_err(|found| found.iter().map(Diagnostic::one_line).collect::<Vec<_>>().join("\n"))?;
+        let view = stores.view(config, cluster, &rules, surroundings)?;
+        clusters.push(cluster_settings(config, cluster, rules, view)?);
     }
     let users = config.users.iter().map(|(name, user)| (name.clone(), user_credential(user))).collect();
     directory.configure(clusters, users);
     Ok(())
 }
 
-fn cluster_settings(config: &Config, cluster: &Cluster) -> Result<ClusterSettings, String> {
-    let rules = rules(cluster)
-        .map_err(|found| found.iter().map(Diagnostic::one_line).collect::<Vec<_>>().join("\n"))?;
+fn cluster_settings(
+    config: &Config,
+    cluster: &Cluster,
+    rules: Arc<Rules>,
+    view: Option<Arc<View>>,
+) -> Result<ClusterSettings, String> {
     let mut shards = Vec::new();
     for shard in &cluster.shards {
         shards.push(ShardSettings {
@@ -102,8 +114,13 @@ fn cluster_settings(config: &Config, cluster: &Cluster) -> Result<ClusterSetting
             queue_timeout: pool.queue_timeout.unwrap_or(FOREVER),
         },
         prepared_statements_max: usize::try_from(pool.prepared_statements_max).unwrap_or(usize::MAX),
-        fingerprint: format!("{cluster:?}\n{rules:?}\n{:?}", config.general.tcp_keepalive),
+        // A view is followed through changed rules; another view means other servers.
+        fingerprint: match &view {
+            Some(view) => format!("{cluster:?}\n{:p}\n{:?}", Arc::as_ptr(view), config.general.tcp_keepalive),
+            None => format!("{cluster:?}\n{rules:?}\n{:?}", config.general.tcp_keepalive),
+        },
         rules,
+        view,
     })
 }
 
@@ -115,7 +132,7 @@ fn pooling(pooling: config::Pooling) -> Pooling {
     }
 }
 
-fn target(config: &Config, shard: &Shard, connect_timeout: Duration) -> Result<Target, String> {
+pub(super) fn target(config: &Config, shard: &Shard, connect_timeout: Duration) -> Result<Target, String> {
     let (host, port) = match &shard.primary {
         ServerAddress::Tcp { host, port } => (host.clone(), *port),
         ServerAddress::Unix { directory, port } => (directory.display().to_string(), *port),

@@ -6,7 +6,7 @@ use super::pin::Pins;
 use super::server_state::{Copy, ServerState};
 use super::settings::{Change, Settings};
 use super::statements::{NAME_PREFIX, Origin, Statement, Traits, Undo, Unnamed};
-use super::{Session, Shared};
+use super::{SchemaNews, Session, Shared};
 use crate::error::SqlError;
 use crate::protocol::{TransactionStatus, backend, read, write};
 use crate::sql::encoding::is_scannable;
@@ -65,7 +65,7 @@ impl Session {
             backend::COPY_IN_RESPONSE => copy_in(server),
             backend::PARAMETER_STATUS => self.parameter_status(body, server, shared),
             backend::NOTICE_RESPONSE => Ok(server.expected.front().map_or(Verdict::Forward, Expected::aside)),
-            backend::NOTIFICATION_RESPONSE => Ok(Verdict::Forward),
+            backend::NOTIFICATION_RESPONSE => Ok(notification(body, server, shared, to_client)),
             backend::PARAMETER_DESCRIPTION
             | backend::COPY_OUT_RESPONSE
             | backend::COPY_DONE
@@ -97,7 +97,7 @@ impl Session {
             let id = statement.id;
             server.prepared.remove(id);
             server.changed = id;
-            self.schema_changed = true;
+            self.note_stale();
         }
     }
 
@@ -139,7 +139,9 @@ impl Session {
         let failed = std::mem::take(&mut server.failed);
         server.has_failed = failed;
         if status == TransactionStatus::Idle {
-            if failed {
+            if entry.audience == Audience::Howdah {
+                // The client's transaction, if one is open, is on another connection.
+            } else if failed {
                 self.roll_back(server);
             } else if self.tracker.has_changes() {
                 if let Some(value) = server.parameters.get(b"DateStyle") {
@@ -174,13 +176,22 @@ impl Session {
         }
     }
 
+    /// The schema is not the one that a statement was prepared under.
+    fn note_stale(&mut self) {
+        if self.schema == SchemaNews::None {
+            self.schema = SchemaNews::Found;
+        }
+    }
+
     fn transaction_ended(&mut self, server: &ServerState, shared: &Shared) {
         // Portals that were bound since are of the next transaction.
         if server.expected.is_empty() && !server.unsynced {
             self.clear_portals();
         }
-        if std::mem::take(&mut self.schema_changed) {
+        let news = std::mem::take(&mut self.schema);
+        if news != SchemaNews::None {
             shared.statements.schema_changed();
+            self.catalog_changed |= news == SchemaNews::Changed;
         }
     }
 
@@ -198,8 +209,11 @@ impl Session {
         let verdict = entry.verdict();
         match entry.kind {
             Kind::Query => {
+                let is_clients = entry.audience == Audience::Client;
                 let Some(outcomes) = &mut entry.outcomes else {
-                    self.note_tag(body, &Outcome::Nothing, server);
+                    if is_clients {
+                        self.note_tag(body, &Outcome::Nothing, server);
+                    }
                     return Ok(verdict);
                 };
                 let at = outcomes.done;
@@ -296,7 +310,7 @@ impl Session {
                 // Now, so that this client's next Parse is fresh; and again at the end of the
                 // transaction, so that nobody's older view of it is shared.
                 shared.statements.schema_changed();
-                self.schema_changed = true;
+                self.schema = SchemaNews::Changed;
                 self.defaults_changed |= defaults;
             }
         }
@@ -336,7 +350,7 @@ impl Session {
     ) -> Result<Verdict, OutOfStep> {
         server.copy = Copy::None;
         if self.is_stale_plan(body) {
-            self.schema_changed = true;
+            self.note_stale();
         }
         let Some(entry) = server.expected.front_mut() else {
             // Not an answer: the server is about to end the connection, and says why. That is for the client whose
@@ -535,6 +549,19 @@ fn pop(server: &mut ServerState, kinds: &[Kind]) -> Result<Verdict, OutOfStep> {
         Some(entry) if kinds.contains(&entry.kind) => Ok(entry.verdict()),
         _ => Err(OutOfStep { tag: 0 }),
     }
+}
+
+/// The client that sent a notification is told by the process id that it was told itself, where it is known.
+fn notification(body: &[u8], server: &ServerState, shared: &Shared, to_client: &mut Vec<u8>) -> Verdict {
+    let Some((id, rest)) = body.split_first_chunk::<4>() else { return Verdict::Forward };
+    let Some(client) = shared.senders.client_of(&server.sender, i32::from_be_bytes(*id)) else {
+        return Verdict::Forward;
+    };
+    write::message(to_client, backend::NOTIFICATION_RESPONSE, |b| {
+        b.extend_from_slice(&client.to_be_bytes());
+        b.extend_from_slice(rest);
+    });
+    Verdict::Swallow
 }
 
 /// The server now takes CopyData. It ignores each Sync that was sent before the end of the data.

@@ -13,6 +13,7 @@ pub mod outcome;
 pub mod params;
 mod pin;
 pub mod replies;
+pub mod senders;
 pub mod server_state;
 pub mod settings;
 mod simple;
@@ -58,6 +59,8 @@ pub struct Shared {
     pub parameters: params::Interner,
     /// Prepared statements by text.
     pub statements: StatementCache,
+    /// Server connections as senders of notifications.
+    pub senders: senders::Senders,
 }
 
 /// What a step needs besides the session itself; lent for the step.
@@ -97,9 +100,22 @@ pub struct Session {
     /// Without a server: an error was answered, and messages are ignored until Sync.
     skipping: bool,
     sequence_used: bool,
-    /// The schema changed in a transaction that has not ended yet.
-    schema_changed: bool,
+    /// What the transaction that has not ended yet did to the schema, or found out about it.
+    schema: SchemaNews,
     defaults_changed: bool,
+    /// A statement that changes the catalog was committed.
+    catalog_changed: bool,
+}
+
+/// What a transaction knows of the schema that others do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum SchemaNews {
+    #[default]
+    None,
+    /// Somebody else changed it.
+    Found,
+    /// It changed it.
+    Changed,
 }
 
 /// What a client has names for; most clients have none.
@@ -139,8 +155,9 @@ impl Session {
             repeated: None,
             skipping: false,
             sequence_used: false,
-            schema_changed: false,
+            schema: SchemaNews::None,
             defaults_changed: false,
+            catalog_changed: false,
         }
     }
 
@@ -179,6 +196,12 @@ impl Session {
         std::mem::take(&mut self.defaults_changed)
     }
 
+    /// Whether a transaction ended, since last asked, in which a statement changed the catalog.
+    #[inline]
+    pub fn take_catalog_changed(&mut self) -> bool {
+        std::mem::take(&mut self.catalog_changed)
+    }
+
     /// How the pool is used.
     pub fn pooling(&self) -> Pooling {
         self.pooling
@@ -204,6 +227,11 @@ impl Session {
             return None;
         }
         Some(settings::transition_sql(&server.settings, self.tracker.current()))
+    }
+
+    /// The settings as they were before the open transaction, to which it returns when it is rolled back.
+    pub fn settings_before_block(&self) -> &Arc<Settings> {
+        self.tracker.committed()
     }
 
     /// The settings of [`Self::settings_to_apply`] were applied.
@@ -343,7 +371,7 @@ impl Session {
     pub fn server_lost(&mut self) {
         self.tracker.rollback();
         self.clear_portals();
-        self.schema_changed = false;
+        self.schema = SchemaNews::None;
     }
 
     fn pin(&mut self, pins: Pins) {

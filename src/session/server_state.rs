@@ -3,6 +3,7 @@
 use super::expected::{Expected, Kind};
 use super::params::Parameters;
 use super::replies::Replies;
+use super::senders::Sender;
 use super::settings::Settings;
 use super::statements::PreparedSet;
 use crate::protocol::TransactionStatus;
@@ -63,6 +64,8 @@ pub struct ServerState {
     pub sequence_owner: u64,
     /// A statement that was prepared just now, and that turned out to give other columns than elsewhere: its id, or 0.
     pub changed: u64,
+    /// Who uses it, for those who are notified from it.
+    pub sender: Arc<Sender>,
 }
 
 impl ServerState {
@@ -89,6 +92,7 @@ impl ServerState {
             own_error: None,
             sequence_owner: 0,
             changed: 0,
+            sender: Arc::default(),
         }
     }
 

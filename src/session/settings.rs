@@ -196,6 +196,11 @@ impl Tracker {
         &self.current
     }
 
+    /// The settings that are committed.
+    pub fn committed(&self) -> &Arc<Settings> {
+        &self.committed
+    }
+
     /// What the startup packet asked for.
     pub fn startup(&self) -> &Arc<Settings> {
         &self.startup

@@ -70,7 +70,7 @@ impl Take<'_> {
                 self.partial.extend_from_slice(rest);
                 return Ok(chunk.get(run_start..at).unwrap_or_default());
             };
-            if header.tag == backend::ERROR_RESPONSE {
+            if matches!(header.tag, backend::ERROR_RESPONSE | backend::NOTIFICATION_RESPONSE) {
                 self.out.extend_from_slice(chunk.get(run_start..at).unwrap_or_default());
                 run_start = at;
             }
@@ -78,7 +78,7 @@ impl Take<'_> {
             match self.control(header.tag, body)? {
                 Verdict::Forward => {}
                 Verdict::Swallow => {
-                    // A replacement is in `out` already, and only an error has one: nothing stood between.
+                    // A replacement is in `out` already; before those that may have one nothing was left.
                     self.out.extend_from_slice(chunk.get(run_start..at).unwrap_or_default());
                     run_start = end;
                 }

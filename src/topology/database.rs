@@ -12,6 +12,7 @@ use crate::session::params::Parameters;
 use crate::session::settings::Settings;
 use crate::session::{Pooling, Shared};
 use crate::sqlstate;
+use crate::store::View;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -50,8 +51,10 @@ pub struct Database {
     pub pooling: Pooling,
     /// One pool per shard, in order of shard id.
     pub pools: Vec<Arc<ServerPool>>,
-    /// The sharding rules.
+    /// The sharding rules; under a view, those of the configuration, which may not be in force yet.
     pub rules: Arc<Rules>,
+    /// What the cluster's proxies agree on; `None` without a maintenance user or rules.
+    pub view: Option<Arc<View>>,
     /// How many statements a server connection keeps prepared.
     pub prepared_statements_max: usize,
     /// Counters.
@@ -71,6 +74,7 @@ pub(super) struct Parts {
     pub pooling: Pooling,
     pub pools: Vec<Arc<ServerPool>>,
     pub rules: Arc<Rules>,
+    pub view: Option<Arc<View>>,
     pub prepared_statements_max: usize,
 }
 
@@ -83,6 +87,7 @@ impl Database {
             pooling: parts.pooling,
             pools: parts.pools,
             rules: parts.rules,
+            view: parts.view,
             prepared_statements_max: parts.prepared_statements_max,
             stats: DatabaseStats::default(),
             welcomes: Mutex::default(),
@@ -98,7 +103,7 @@ impl Database {
 
     /// Whether statements have to be routed: there are several shards.
     pub fn is_routed(&self) -> bool {
-        !self.rules.is_home_only()
+        self.view.is_some() || !self.rules.is_home_only()
     }
 
     /// Whether any of its pools was replaced: it is to be looked up again.

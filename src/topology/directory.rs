@@ -9,6 +9,7 @@ use crate::pool::{PoolOptions, ServerPool};
 use crate::rules::Rules;
 use crate::session::{Pooling, Shared};
 use crate::sqlstate;
+use crate::store::View;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,11 +37,13 @@ pub struct ClusterSettings {
     pub shards: Vec<ShardSettings>,
     /// Sharding rules.
     pub rules: Arc<Rules>,
+    /// What the cluster's proxies agree on.
+    pub view: Option<Arc<View>>,
     /// Pools.
     pub pool: PoolOptions,
     /// How many statements a server connection keeps prepared.
     pub prepared_statements_max: usize,
-    /// Changes with everything above: pools of another fingerprint are replaced.
+    /// Changes with everything above, but for rules under a view, which follows them: pools of another fingerprint are replaced.
     pub fingerprint: String,
 }
 
@@ -175,6 +178,18 @@ impl Directory {
         name.map_or(state.paused.all, |name| state.paused.holds(name))
     }
 
+    /// The clusters whose proxies agree on something, with this proxy's view of it.
+    pub fn views(&self) -> Vec<(String, Arc<View>)> {
+        let state = self.lock();
+        let mut views: Vec<_> = state
+            .clusters
+            .values()
+            .filter_map(|cluster| Some((cluster.name.clone(), cluster.view.clone()?)))
+            .collect();
+        views.sort_by(|a, b| a.0.cmp(&b.0));
+        views
+    }
+
     /// Whether a cluster of this name is configured.
     pub fn has_cluster(&self, name: &str) -> bool {
         let state = self.lock();
@@ -257,6 +272,7 @@ impl Directory {
             pooling: user_credential.pooling.unwrap_or(cluster.pooling),
             pools,
             rules: Arc::clone(&cluster.rules),
+            view: cluster.view.clone(),
             prepared_statements_max: cluster.prepared_statements_max,
         })
     }

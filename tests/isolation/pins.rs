@@ -132,6 +132,10 @@ case! { listening over 2, |place| {
     let notification = a.until(b'A');
     let payload = String::from_utf8_lossy(&notification.frames[0].body[4..]).into_owned();
     assert_eq!(payload, format!("{channel}\0hello\0"));
+    assert_eq!(notification.frames[0].body[..4], b.pid.to_be_bytes(), "the id that its sender was told");
+    let own = a.run(&format!("notify {channel}"));
+    let own = own.tagged(b'A').next().expect("a notification of one's own").body[..4].to_vec();
+    assert_eq!(own, a.pid.to_be_bytes());
     assert_eq!(b.value("select count(*) from pg_listening_channels()"), "0");
     assert_eq!(a.value("select count(*) from pg_listening_channels()"), "1");
     place.says_pinned("listen");

@@ -14,6 +14,8 @@ pub struct Config {
     hba: Vec<(String, String)>,
     rules: Option<PathBuf>,
     cluster: Vec<(&'static str, String)>,
+    names: Option<Vec<&'static str>>,
+    text: Option<String>,
 }
 
 impl Config {
@@ -28,7 +30,14 @@ impl Config {
             hba: Vec::new(),
             rules: None,
             cluster: Vec::new(),
+            names: None,
+            text: None,
         }
+    }
+
+    /// A whole file of one's own, for a listener on port 0.
+    pub fn of_text(text: String) -> Config {
+        Config { text: Some(text), ..Config::new(&[]) }
     }
 
     /// The pooling mode.
@@ -75,8 +84,17 @@ impl Config {
         self
     }
 
+    /// The shards' names, in the order of their ports; `s0`, `s1`, ... if not told.
+    pub fn names(mut self, names: &[&'static str]) -> Config {
+        self.names = Some(names.to_vec());
+        self
+    }
+
     /// The file's text, for a listener on `port`.
     pub fn text(&self, port: u16) -> String {
+        if let Some(text) = &self.text {
+            return text.replace("\"127.0.0.1:0\"", &format!("\"127.0.0.1:{port}\""));
+        }
         let mut out = String::from("[general]\n");
         for (key, value) in &self.general {
             writeln!(out, "{key} = {value}").unwrap();
@@ -101,8 +119,9 @@ impl Config {
             writeln!(out, "{key} = {value}").unwrap();
         }
         for (number, port) in self.shards.iter().enumerate() {
-            writeln!(out, "\n[[cluster.shard]]\nname = \"s{number}\"\nprimary = \"127.0.0.1:{port}\"")
-                .unwrap();
+            let name =
+                self.names.as_ref().map_or_else(|| format!("s{number}"), |names| names[number].to_owned());
+            writeln!(out, "\n[[cluster.shard]]\nname = \"{name}\"\nprimary = \"127.0.0.1:{port}\"").unwrap();
         }
         out.push_str("\n[cluster.pool]\n");
         for (key, value) in &self.pool {

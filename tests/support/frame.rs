@@ -143,6 +143,12 @@ impl Reply {
         self.tagged(b'E').next().and_then(|error| error.field('M'))
     }
 
+    /// Message, detail and hint of the first error.
+    pub fn told(&self) -> String {
+        let Some(error) = self.tagged(b'E').next() else { return String::new() };
+        ['M', 'D', 'H'].iter().filter_map(|code| error.field(*code)).collect::<Vec<_>>().join("\n")
+    }
+
     /// The transaction status of the last ReadyForQuery (`I`, `T`, `E`), or `-` where there was none.
     pub fn status(&self) -> char {
         self.tagged(b'Z').last().map_or('-', |ready| ready.body[0] as char)

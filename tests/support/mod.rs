@@ -16,6 +16,7 @@ pub mod cases;
 pub mod compare;
 pub mod config;
 pub mod frame;
+pub mod link;
 pub mod message;
 pub mod naive;
 pub mod postgres;

@@ -46,6 +46,24 @@ impl Howdah {
         howdah
     }
 
+    /// Starts one that does not come up; what it says.
+    ///
+    /// # Panics
+    /// Where it runs on for 30 seconds.
+    pub fn refused(config: &Config) -> String {
+        let dir = process::temporary_folder("howdah");
+        let (file, log) = (dir.join("howdah.toml"), dir.join("log"));
+        std::fs::write(&file, config.text(process::free_port())).unwrap();
+        let mut child = spawn(&file, &log, None);
+        let mut ended = None;
+        super::eventually("howdah refuses to start", 30, || {
+            ended = child.try_wait().unwrap();
+            ended.is_some()
+        });
+        assert!(!ended.unwrap().success());
+        std::fs::read_to_string(log).unwrap()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).unwrap()
@@ -56,6 +74,12 @@ impl Howdah {
         self.stop();
         self.child = spawn(&self.file, &self.log, self.fault);
         self.wait();
+    }
+
+    /// Kills it with SIGKILL.
+    pub fn kill(&mut self) {
+        self.may_end = true;
+        self.stop();
     }
 
     /// What it has written to stderr.

@@ -6,6 +6,7 @@ mod connections;
 mod pools;
 mod process;
 mod stats;
+mod store;
 
 pub use stats::Averages;
 
@@ -19,12 +20,14 @@ pub fn columns(topic: Topic) -> &'static [Column] {
         Topic::Clients => &connections::CLIENTS,
         Topic::Config => &process::CONFIG,
         Topic::Databases => &pools::DATABASES,
+        Topic::Drift => &store::DRIFT,
         Topic::Lists => &process::LISTS,
         Topic::Pools => &pools::POOLS,
         Topic::Servers => &connections::SERVERS,
         Topic::Shards => &pools::SHARDS,
         Topic::State => &process::STATE,
         Topic::Stats => &stats::STATS,
+        Topic::Store => &store::STORE,
         Topic::Users => &process::USERS,
         Topic::Version => &process::VERSION_COLUMNS,
     }
@@ -36,12 +39,14 @@ pub fn rows(topic: Topic, admin: &Admin) -> Vec<Row> {
         Topic::Clients => connections::clients(admin),
         Topic::Config => process::config(admin),
         Topic::Databases => pools::databases(admin),
+        Topic::Drift => store::drift(admin),
         Topic::Lists => process::lists(admin),
         Topic::Pools => pools::pools(admin),
         Topic::Servers => connections::servers(admin),
         Topic::Shards => pools::shards(admin),
         Topic::State => process::state(admin),
         Topic::Stats => stats::stats(admin),
+        Topic::Store => store::store(admin),
         Topic::Users => process::users(admin),
         Topic::Version => process::version(),
     }

@@ -4,6 +4,7 @@ use super::Finding;
 use super::compare;
 use super::queries::{self, Facts};
 use super::tables::{self, Depth, OnShard, Questions, Tables};
+use crate::catalog::Catalog;
 use crate::config::{Cluster, Config, Secret, ServerAddress, ServerTls, ServerTlsMode, Shard};
 use crate::net::stream::Stream;
 use crate::net::tls_client::{SslMode, TlsClient, TlsClientFiles};
@@ -13,11 +14,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_postgres::NoTls;
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Client, Connection, NoTls};
 
 /// A shard's questions are answered within this time, or it counts as hanging.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,7 +36,7 @@ pub(super) fn check(
     rules: &BTreeMap<String, Arc<Rules>>,
     depth: Depth,
 ) -> io::Result<Vec<Finding>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime()?;
     let mut findings = Vec::new();
     for cluster in config.clusters.values() {
         let login = login(config, cluster);
@@ -50,6 +52,7 @@ pub(super) fn check(
             runtime.block_on(ask_all(cluster, login, rules.map(|rules| (Arc::clone(rules), depth))));
         findings.extend(compare::judge(config, cluster, &answers));
         if let Some(rules) = rules {
+            store_of(cluster, &answers, &mut findings);
             tables_of(cluster, rules, &answers, &mut findings);
         }
     }
@@ -80,6 +83,21 @@ pub(super) enum AskError {
     Query(String),
     #[error("the task that asked it failed")]
     Task,
+}
+
+/// Whether the maintenance user may keep what proxies agree on.
+fn store_of(cluster: &Cluster, answers: &[Answer], findings: &mut Vec<Finding>) {
+    if cluster.maintenance.is_none() {
+        return;
+    }
+    for (shard, answer) in cluster.shards.iter().zip(answers) {
+        let Answer::Facts(facts, _) = answer else { continue };
+        if facts.version >= compare::VERSION_MIN && !facts.may_store {
+            let found = "the maintenance user may not make the schema `howdah`, or it is another's";
+            let hint = "GRANT CREATE ON DATABASE ... TO the maintenance user: the cluster has sharding rules, and its proxies agree there on where rows lie";
+            findings.push(Finding::error(compare::subject(cluster, shard), found).hint(hint));
+        }
+    }
 }
 
 /// What was found of tables, on the shards that told of theirs.
@@ -144,21 +162,12 @@ async fn ask(
     login: Option<&Login>,
     rules: Option<(Arc<Rules>, Depth)>,
 ) -> Result<Answer, AskError> {
-    let limit = cluster.pool.connect_timeout;
-    let slow = || AskError::Slow(shard.primary.to_string(), limit);
-    let stream = timeout(limit, connect(shard)).await.map_err(|_elapsed| slow())?;
-    let stream = stream.map_err(|error| AskError::Connect(shard.primary.to_string(), error))?;
-    let Some(login) = login else { return Ok(Answer::Reachable) };
-    let mut options = tokio_postgres::Config::new();
-    options.user(&login.user).application_name("howdah check");
-    options.dbname(shard.database.as_deref().unwrap_or(ANY_DATABASE_ASKED));
-    options.ssl_mode(tokio_postgres::config::SslMode::Disable);
-    if let Some(password) = &login.password {
-        options.password(password.expose());
-    }
-    let connected = timeout(limit, options.connect_raw(stream, NoTls)).await.map_err(|_elapsed| slow())?;
-    let (client, connection) =
-        connected.map_err(|error| AskError::Login { user: login.user.clone(), reason: reason(&error) })?;
+    let Some(login) = login else {
+        open(cluster, shard).await?;
+        return Ok(Answer::Reachable);
+    };
+    let database = shard.database.as_deref().unwrap_or(ANY_DATABASE_ASKED);
+    let (client, connection) = log_in(cluster, shard, login, (database, "howdah check")).await?;
     let questions = async {
         let slow = |_elapsed| AskError::Slow(shard.primary.to_string(), ANSWER_TIMEOUT);
         let facts = timeout(ANSWER_TIMEOUT, queries::ask(&client)).await.map_err(slow)?;
@@ -176,11 +185,111 @@ async fn ask(
     };
     tokio::select! {
         answered = questions => answered,
-        ended = connection => {
-            let why = ended.err().map_or_else(|| "the server closed the connection".to_owned(), |e| reason(&e));
-            Err(AskError::Query(why))
-        }
+        ended = connection => Err(AskError::Query(ended_by(ended))),
     }
+}
+
+/// Opens the connection within the pool's time.
+async fn open(cluster: &Cluster, shard: &Shard) -> Result<Stream, AskError> {
+    let limit = cluster.pool.connect_timeout;
+    let stream = timeout(limit, connect(shard)).await;
+    let stream = stream.map_err(|_elapsed| AskError::Slow(shard.primary.to_string(), limit))?;
+    stream.map_err(|error| AskError::Connect(shard.primary.to_string(), error))
+}
+
+/// Logs in to a database, by an application's name.
+async fn log_in(
+    cluster: &Cluster,
+    shard: &Shard,
+    login: &Login,
+    (database, application): (&str, &str),
+) -> Result<(Client, Connection<Stream, NoTlsStream>), AskError> {
+    let limit = cluster.pool.connect_timeout;
+    let stream = open(cluster, shard).await?;
+    let mut options = tokio_postgres::Config::new();
+    options.user(&login.user).application_name(application).dbname(database);
+    options.ssl_mode(tokio_postgres::config::SslMode::Disable);
+    if let Some(password) = &login.password {
+        options.password(password.expose());
+    }
+    let connected = timeout(limit, options.connect_raw(stream, NoTls)).await;
+    let connected = connected.map_err(|_elapsed| AskError::Slow(shard.primary.to_string(), limit))?;
+    connected.map_err(|error| AskError::Login { user: login.user.clone(), reason: reason(&error) })
+}
+
+/// Reads the tables of a cluster's home shard; in words why not. `database` is for a cluster that serves any.
+pub(in crate::cli) fn catalog(
+    config: &Config,
+    cluster: &Cluster,
+    database: Option<&str>,
+) -> Result<Catalog, String> {
+    let shard = cluster.shard(cluster.home_shard).ok_or("there is no home shard")?;
+    let Some(login) = login(config, cluster) else {
+        return Err("there is neither a `maintenance_user` nor a user with a `server_password`".to_owned());
+    };
+    let any = if cluster.is_any_database() { database.unwrap_or(ANY_DATABASE_ASKED) } else { &cluster.name };
+    let database = shard.database.as_deref().unwrap_or(any);
+    let asked = async {
+        let (client, connection) = log_in(cluster, shard, &login, (database, "howdah explain")).await?;
+        read_catalog(client, connection, None).await
+    };
+    let runtime = runtime().map_err(|error| error.to_string())?;
+    runtime.block_on(asked).map_err(|error: AskError| format!("shard {:?}: {error}", shard.name))
+}
+
+/// Reads what a text of SQL makes in an empty database; in words why not.
+pub(in crate::cli) fn catalog_of_sql(options: tokio_postgres::Config, sql: &str) -> Result<Catalog, String> {
+    let asked = async {
+        let (client, connection) =
+            options.connect(NoTls).await.map_err(|error| AskError::Query(reason(&error)))?;
+        read_catalog(client, connection, Some(sql)).await
+    };
+    let runtime = runtime().map_err(|error| error.to_string())?;
+    runtime.block_on(asked).map_err(|error| error.to_string())
+}
+
+/// Runs a text of SQL, where there is one, and reads what tables there are.
+async fn read_catalog<S, T>(
+    client: Client,
+    connection: Connection<S, T>,
+    sql: Option<&str>,
+) -> Result<Catalog, AskError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let questions = async {
+        if let Some(sql) = sql {
+            client.batch_execute(sql).await.map_err(|error| AskError::Query(placed(&error, sql)))?;
+        }
+        tables::read_catalog(&client).await.map_err(|error| AskError::Query(error.reason()))
+    };
+    tokio::select! {
+        answered = timeout(ANSWER_TIMEOUT, questions) => {
+            answered.map_err(|_elapsed| AskError::Query(format!("no answer within {ANSWER_TIMEOUT:?}")))?
+        }
+        ended = connection => Err(AskError::Query(ended_by(ended))),
+    }
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+fn ended_by(ended: Result<(), tokio_postgres::Error>) -> String {
+    ended.err().map_or_else(|| "the server closed the connection".to_owned(), |error| reason(&error))
+}
+
+/// What the server said of a text, with the line.
+fn placed(error: &tokio_postgres::Error, sql: &str) -> String {
+    use tokio_postgres::error::ErrorPosition;
+    let position = error.as_db_error().and_then(|told| match told.position() {
+        Some(ErrorPosition::Original(at)) => usize::try_from(*at).ok(),
+        _ => None,
+    });
+    let Some(position) = position else { return reason(error) };
+    let line = sql.chars().take(position.saturating_sub(1)).filter(|c| *c == '\n').count() + 1;
+    format!("line {line}: {}", reason(error))
 }
 
 /// What the server said, or what happened to the connection.

@@ -7,6 +7,7 @@ mod queries;
 mod tables;
 
 pub use finding::{Finding, Status};
+pub(super) use live::{catalog, catalog_of_sql};
 
 use super::config_file::ConfigFile;
 use super::{EXIT_FAILED, EXIT_USAGE, output};
@@ -87,7 +88,8 @@ fn rules(config: &Config) -> Result<BTreeMap<String, Arc<Rules>>, Vec<Diagnostic
         .collect()
 }
 
-fn load(path: &std::path::Path) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
+/// Reads and checks a configuration.
+pub(super) fn load(path: &std::path::Path) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
     let loaded = config::load(path)?;
     let mut found = loaded.warnings;
     found.extend(server::check_settings(&loaded.config));

@@ -48,12 +48,16 @@ pub(super) struct Facts {
     /// Tells two addresses of one server apart from two servers; `None` if not readable.
     pub system_identifier: Option<i64>,
     pub is_monitor: bool,
+    /// Whether the user owns the schema `howdah`, or may make it where it is missing.
+    pub may_store: bool,
 }
 
 const SERVER: &str = "SELECT current_setting('server_version_num')::int4, current_setting('server_version'),
     current_setting('server_encoding'), pg_catalog.pg_is_in_recovery(), current_setting('max_connections')::int4,
     current_setting('max_prepared_transactions')::int4, current_setting('wal_level'),
-    current_setting('password_encryption'), pg_catalog.pg_has_role(current_user, 'pg_monitor', 'USAGE')";
+    current_setting('password_encryption'), pg_catalog.pg_has_role(current_user, 'pg_monitor', 'USAGE'),
+    coalesce((SELECT pg_catalog.pg_has_role(current_user, nspowner, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = 'howdah'),
+      pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'))";
 
 // The columns' names differ between versions (daticulocale, datlocale), hence the detour over jsonb.
 const LOCALE: &str = "SELECT pg_catalog.concat_ws(' ', d.datcollate, d.datctype, j->>'datlocprovider',
@@ -87,6 +91,7 @@ pub(super) async fn ask(client: &Client) -> Result<Facts, tokio_postgres::Error>
         wal_level: row.try_get(6)?,
         password_encryption: row.try_get(7)?,
         is_monitor: row.try_get(8)?,
+        may_store: row.try_get(9)?,
         ..Facts::default()
     };
     if facts.version < super::compare::VERSION_MIN {

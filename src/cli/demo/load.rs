@@ -66,10 +66,13 @@ async fn create_database(config: &Config, database: &str, roles: &Roles) -> Resu
     client
         .batch_execute(&format!(
             "CREATE ROLE {user} LOGIN PASSWORD '{user_password}';
-             CREATE ROLE {maintenance} LOGIN PASSWORD '{maintenance_password}' IN ROLE pg_monitor;"
+             CREATE ROLE {maintenance} LOGIN PASSWORD '{maintenance_password}' 
+             IN ROLE pg_monitor, pg_read_all_data, pg_write_all_data;"
         ))
         .await?;
     client.batch_execute(&format!("CREATE DATABASE {database} OWNER {user}")).await?;
+    // For the schema `howdah`, in which the cluster's proxies keep what they agree on.
+    client.batch_execute(&format!("GRANT CREATE ON DATABASE {database} TO {maintenance}")).await?;
     Ok(())
 }
 

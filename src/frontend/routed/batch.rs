@@ -74,6 +74,19 @@ pub(super) struct Needs {
     pub(super) warnings: Vec<SqlError>,
 }
 
+impl Needs {
+    /// Whether there is nothing but COMMIT or ROLLBACK, which need no plan.
+    fn only_ends_block(&self) -> bool {
+        let ends = |(command, ..): &(Command, Vec<u8>, _)| matches!(command, Command::End { .. });
+        !self.others
+            && self.shard.is_none()
+            && self.scatter.is_none()
+            && self.explain.is_none()
+            && !self.commands.is_empty()
+            && self.commands.iter().all(ends)
+    }
+}
+
 impl Client {
     /// Where the run of messages from `start` ends: behind Sync or Flush, or before a message that is
     /// no part of it. `None`: more has to come.
@@ -136,14 +149,23 @@ impl Client {
             }
             return Ok(());
         }
-        if self.session.status() != TransactionStatus::Failed
-            && let Err(error) = self.ensure_catalog().await?
-        {
-            return self.refuse_batch(&frames, error).await;
-        }
+        let unplanned = match self.session.status() {
+            TransactionStatus::Failed => None,
+            TransactionStatus::Idle | TransactionStatus::InBlock => self.ensure_catalog().await?.err(),
+        };
         let input = std::mem::take(&mut self.input);
         let needs = self.needs(&input, &frames);
         self.input = input;
+        if let Some(error) = unplanned {
+            return match needs {
+                Ok(needs)
+                    if needs.only_ends_block() && self.session.status() == TransactionStatus::InBlock =>
+                {
+                    self.run_batch(&frames, ends_with_sync, needs).await
+                }
+                _ => self.refuse_batch(&frames, error).await,
+            };
+        }
         let needs = match needs {
             Ok(needs) => needs,
             Err(error) if self.session.status() == TransactionStatus::Failed => {
@@ -184,6 +206,9 @@ impl Client {
             return Ok(true);
         }
         let has = |wanted| needs.commands.iter().any(|(command, ..)| *command == wanted);
+        if status == TransactionStatus::InBlock && has(Command::Everywhere) && needs.binds > 1 {
+            return Ok(true);
+        }
         if status == TransactionStatus::Idle && has(Command::Begin) && has(Command::Everywhere) {
             // Shards that join the block later have to be told.
             return Ok(true);
@@ -556,6 +581,10 @@ impl Client {
         if let Err(error) = self.use_shard(shard).await? {
             return self.refuse_batch(frames, error).await;
         }
+        self.send_to_used(frames).await
+    }
+
+    async fn send_to_used(&mut self, frames: &[Frame]) -> Result<(), End> {
         if let (Some((_, first)), Some((_, last))) = (frames.first(), frames.last()) {
             self.forward_in_turn(first.start..last.end).await?;
         }
@@ -590,7 +619,7 @@ impl Client {
         }
         if !self.use_any_of_block()? {
             let home = self.routed()?.home();
-            if let Err(failed) = self.use_shard(home).await? {
+            if let Err(failed) = self.use_shard_unplanned(home).await? {
                 self.session.set_status(TransactionStatus::Failed);
                 write::error_response(&mut self.out, &failed);
                 match sync {
@@ -647,7 +676,16 @@ impl Client {
                 return self.refuse_batch(frames, error).await;
             }
         }
-        self.send_batch(frames, shard).await?;
+        let shard = shard.map_or_else(|| self.current_or_home(), Ok)?;
+        let used = if needs.only_ends_block() {
+            self.use_shard_unplanned(shard).await?
+        } else {
+            self.use_shard(shard).await?
+        };
+        if let Err(error) = used {
+            return self.refuse_batch(frames, error).await;
+        }
+        self.send_to_used(frames).await?;
         if self.routed()?.parked.is_empty() && !chains {
             return Ok(());
         }
@@ -709,6 +747,7 @@ impl Client {
 
     /// One statement whose answer comes from all shards, or from Howdah.
     async fn answer_over_shards(&mut self, frames: &[Frame], needs: &Needs) -> Result<(), End> {
+        self.routed()?.is_untouched = false;
         self.adopt(frames);
         let mut wants = Describe::No;
         let mut failed = false;

@@ -4,16 +4,20 @@ use super::super::client::{Client, End};
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::protocol::TransactionStatus;
+use crate::session::settings::{Settings, transition_sql};
 use crate::sql::transaction::{Isolation, Modes, TransactionCommand, parse_transaction};
 use crate::sqlstate;
+use std::sync::Arc;
 
 /// An open block.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     /// The statement that opened it.
     begin: Vec<u8>,
-    /// Statements since then that a shard which joins later must run too: savepoints, SET LOCAL.
+    /// Statements since then that a shard which joins later must run too: savepoints, settings.
     replay: Vec<Vec<u8>>,
+    /// The session's settings as those statements make them; `None`: as before the block.
+    settings: Option<Arc<Settings>>,
     /// The shard that was written to.
     pub(super) wrote: Option<ShardId>,
     /// The shards that have joined.
@@ -178,6 +182,7 @@ impl Client {
             return Ok(Err(torn_snapshot()));
         }
         let Some(block) = &self.routed()?.block else { return Ok(Ok(())) };
+        let settings = block.settings.clone();
         let mut statements = vec![block.begin.clone()];
         statements.extend(block.replay.iter().cloned());
         for sql in statements {
@@ -185,6 +190,11 @@ impl Client {
                 self.drop_joining();
                 return Ok(Err(error));
             }
+        }
+        if let Some(settings) = settings
+            && let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection())
+        {
+            connection.state.settings = settings;
         }
         if let Some(block) = &mut self.routed()?.block
             && !block.joined.contains(&current)
@@ -248,13 +258,30 @@ impl Client {
     /// Runs a statement, which the shard in use has just run, on the others of the block; and on those
     /// that join later.
     pub(super) async fn run_on_parked(&mut self, sql: &[u8]) -> Result<(), End> {
+        let settings = Arc::clone(self.session.settings());
         if let Some(block) = &mut self.routed()?.block {
             block.replay.push(sql.to_vec());
+            block.settings = Some(settings);
         }
         self.on_each_parked(sql).await
     }
 
-    /// Runs `sql` on each parked connection; one that fails is closed, and the block with it.
+    /// What statements of the block set on the shard in use is set on its other shards, before anything else runs
+    /// there: so a savepoint, and the end of the block, mean the same to the settings of each.
+    pub(super) async fn spread_settings(&mut self) -> Result<(), End> {
+        let Some(routed) = self.routed.as_deref() else { return Ok(()) };
+        let Some(block) = routed.block.as_ref() else { return Ok(()) };
+        let current = self.session.settings();
+        let known = block.settings.as_ref().unwrap_or(self.session.settings_before_block());
+        if Settings::same(known, current) || self.session.status() == TransactionStatus::Failed {
+            return Ok(());
+        }
+        let sql = transition_sql(known, current);
+        self.run_on_parked(&sql).await
+    }
+
+    /// Runs `sql` on each parked connection; one that fails is closed, and the block with it. Afterwards their
+    /// settings are the session's, or those from before the block.
     pub(super) async fn on_each_parked(&mut self, sql: &[u8]) -> Result<(), End> {
         let parked = std::mem::take(&mut self.routed()?.parked);
         if parked.is_empty() {
@@ -263,6 +290,10 @@ impl Client {
         let used = (self.routed()?.current, self.lease.take());
         let status = self.session.status();
         let ends = matches!(sql, b"COMMIT" | b"ROLLBACK");
+        let settings = match sql {
+            b"ROLLBACK" => Arc::clone(self.session.settings_before_block()),
+            _ => Arc::clone(self.session.settings()),
+        };
         let mut is_lost = false;
         let mut back = Vec::new();
         for (shard, mut lease) in parked {
@@ -280,7 +311,10 @@ impl Client {
                 self.drop_lease();
                 is_lost = !ends;
             }
-            if let Some(lease) = self.lease.take() {
+            if let Some(mut lease) = self.lease.take() {
+                if let Some(connection) = lease.connection() {
+                    connection.state.settings = Arc::clone(&settings);
+                }
                 back.push((shard, lease));
             }
         }

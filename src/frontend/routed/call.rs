@@ -18,6 +18,9 @@ const LARGE_OBJECT_FUNCTIONS: [u32; 20] = [
 impl Client {
     /// Runs the function on the home shard, where nothing it may do needs another.
     pub(super) async fn routed_call(&mut self, frame: Range<usize>) -> Result<(), End> {
+        if let Err(error) = self.ensure_catalog().await? {
+            return self.tell_failure(frontend::FUNCTION_CALL, &error);
+        }
         let body = self.input.get(frame.start + HEADER_LEN..frame.end).unwrap_or_default();
         let function = Reader::new(body).u32().unwrap_or_default();
         let home = self.routed()?.home();

@@ -78,7 +78,7 @@ impl Client {
         }
         if !self.use_any_of_block()? {
             let home = self.routed()?.home();
-            if let Err(failed) = self.use_shard(home).await? {
+            if let Err(failed) = self.use_shard_unplanned(home).await? {
                 self.session.set_status(TransactionStatus::Failed);
                 write::error_response(&mut self.out, &failed);
                 return Ok(true);
@@ -118,7 +118,7 @@ impl Client {
             return Ok(false);
         }
         if let Some(shard) = wrote.filter(|_| is_commit)
-            && let Err(error) = self.use_shard(shard).await?
+            && let Err(error) = self.use_shard_unplanned(shard).await?
         {
             write::error_response(&mut self.out, &error);
             self.on_each_parked(b"ROLLBACK").await?;

@@ -14,6 +14,7 @@ mod scatter;
 mod several;
 mod simple;
 mod steps;
+mod under_view;
 
 use super::client::{Checkout, Client, End, give_back_later};
 use super::relay::Event;
@@ -25,6 +26,7 @@ use crate::pool::Lease;
 use crate::protocol::{TransactionStatus, frontend, write};
 use crate::session::Session;
 use crate::session::server_state::Copy;
+use crate::session::settings::{Settings, transition_sql};
 use crate::sql::template::Template;
 use crate::sqlstate;
 use block::Block;
@@ -39,6 +41,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) struct Routed {
     router: Arc<Router>,
+    /// The version of the cluster's view that `router` is of; 0 where that is not known to be usable.
+    version: u64,
     /// The shard of the client's lease.
     current: ShardId,
     /// Other shards of the open block.
@@ -46,6 +50,8 @@ pub(super) struct Routed {
     block: Option<Block>,
     /// Whether statements run that end together: parameters are told behind the last.
     in_steps: bool,
+    /// Whether nothing was told or sent yet of the message at hand: it can be planned anew.
+    is_untouched: bool,
     /// Prepared statements by the client's name; the unnamed one's is empty.
     statements: BTreeMap<Box<[u8]>, Arc<PlannedStatement>>,
     /// Where portals of the open block are.
@@ -59,9 +65,11 @@ impl Routed {
         Routed {
             current: router.rules().home(),
             router,
+            version: 0,
             parked: Vec::new(),
             block: None,
             in_steps: false,
+            is_untouched: false,
             statements: BTreeMap::new(),
             portals: BTreeMap::new(),
             lifted: Template::default(),
@@ -78,6 +86,19 @@ impl Client {
     /// Takes the message, or run of messages up to Sync or Flush, that begins at `frame`. `None`: more
     /// of it has to come first.
     pub(super) async fn route(&mut self, tag: u8, frame: Range<usize>) -> Result<Option<usize>, End> {
+        loop {
+            self.routed()?.is_untouched = true;
+            let outcome = self.route_message(tag, frame.clone()).await;
+            if self.is_quiet() {
+                self.handle.end_plan();
+            }
+            if !matches!(outcome, Err(End::Stale)) {
+                return outcome;
+            }
+        }
+    }
+
+    async fn route_message(&mut self, tag: u8, frame: Range<usize>) -> Result<Option<usize>, End> {
         if matches!(tag, frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL) {
             if self.lease.is_some() {
                 self.forward_in_turn(frame.clone()).await?;
@@ -163,8 +184,17 @@ impl Client {
         })
     }
 
-    /// Makes `shard` the one in use, in the session's state and inside the open block.
+    /// Makes `shard` the one in use, in the session's state and inside the open block, for a statement that was
+    /// planned.
     async fn use_shard(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
+        match self.use_shard_unplanned(shard).await? {
+            Ok(()) if self.database.view.is_some() => self.check_plan(),
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// As [`Self::use_shard`], for what needs no plan: the end of a block.
+    async fn use_shard_unplanned(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
         let outcome = self.put_in_use(shard).await?;
         // Only now: joining a block made its local settings hold.
         if outcome.is_ok() && !self.routed()?.in_steps {
@@ -174,6 +204,7 @@ impl Client {
     }
 
     async fn put_in_use(&mut self, shard: ShardId) -> Result<Result<(), SqlError>, End> {
+        self.spread_settings().await?;
         if self.handle.is_being_cancelled() {
             // The request meant what was sent before.
             self.handle.cancels_done().await;
@@ -183,6 +214,9 @@ impl Client {
         }
         if !self.is_between_messages() {
             return Ok(Err(several_without_sync()));
+        }
+        if let Err(error) = self.shard_ready(shard).await {
+            return Ok(Err(error));
         }
         self.park()?;
         let routed = self.routed()?;
@@ -211,10 +245,12 @@ impl Client {
         if let Err(error) = self.settle_settings().await? {
             return Ok(Err(error));
         }
-        if !self.is_outside() && !self.is_in_block() {
-            return self.join_block().await;
-        }
-        Ok(Ok(()))
+        if self.is_to_join() { self.join_block().await } else { Ok(Ok(())) }
+    }
+
+    /// Whether the connection in use has no part yet in the open transaction.
+    fn is_to_join(&mut self) -> bool {
+        !self.is_outside() && !self.is_in_block()
     }
 
     /// Whether no implicit transaction is open on the connection in use.
@@ -259,6 +295,10 @@ impl Client {
     fn note_retired(&mut self) -> Result<(), End> {
         let database = Arc::clone(&self.database);
         let service = Arc::clone(&self.service);
+        if database.view.is_some() {
+            // The next statement is planned by what is in force then, whichever the pools.
+            return Ok(());
+        }
         let routed = self.routed()?;
         if !std::ptr::eq(routed.router.rules(), Arc::as_ptr(&database.rules)) {
             routed.router = service.router(&database);
@@ -276,23 +316,31 @@ impl Client {
         Ok(())
     }
 
-    /// Makes the settings of the connection in use the session's.
+    /// Makes the settings of the connection in use the session's; those from before the open transaction where it
+    /// has yet to join that, since what was set in there is undone with it.
     async fn settle_settings(&mut self) -> Result<Result<(), SqlError>, End> {
+        let wanted = match self.is_to_join() {
+            true => Arc::clone(self.session.settings_before_block()),
+            false => Arc::clone(self.session.settings()),
+        };
         let sql = match self.lease.as_mut().and_then(|lease| lease.connection()) {
             Some(connection)
                 if connection.state.is_between_messages()
-                    && connection.state.status != TransactionStatus::Failed =>
+                    && connection.state.status != TransactionStatus::Failed
+                    && !Settings::same(&connection.state.settings, &wanted) =>
             {
-                self.session.settings_to_apply(&connection.state)
+                transition_sql(&connection.state.settings, &wanted)
             }
-            _ => None,
+            _ => return Ok(Ok(())),
         };
-        if let Some(sql) = sql
-            && let Err(error) = self.apply_settings(&sql).await?
-        {
-            return Ok(Err(error));
+        let outcome = self.run_own(&sql).await?;
+        if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection()) {
+            match &outcome {
+                Ok(()) => connection.state.settings = wanted,
+                Err(_) => connection.break_it(),
+            }
         }
-        Ok(Ok(()))
+        Ok(outcome)
     }
 
     /// Answers a message with an error that Howdah itself raises, as Postgres would: in a block, the
@@ -304,7 +352,7 @@ impl Client {
         }
         if !self.use_any_of_block()? {
             let home = self.routed()?.home();
-            if let Err(failed) = self.use_shard(home).await? {
+            if let Err(failed) = self.use_shard_unplanned(home).await? {
                 self.session.set_status(TransactionStatus::Failed);
                 return self.tell_failure(tag, &failed);
             }
@@ -318,6 +366,7 @@ impl Client {
 
     /// The connection in use owes nothing more: what becomes of the connections.
     pub(super) fn routed_settled(&mut self) -> bool {
+        self.handle.end_plan();
         let is_outside = self.is_outside();
         let Some(routed) = self.routed.as_deref_mut() else { return true };
         if !is_outside {
@@ -388,8 +437,12 @@ impl Client {
         }
     }
 
-    /// Makes sure that the catalog is read.
-    async fn ensure_catalog(&mut self) -> Result<Result<(), SqlError>, End> {
+    /// Makes sure that what is planned by is in force.
+    pub(super) async fn ensure_catalog(&mut self) -> Result<Result<(), SqlError>, End> {
+        self.wait_settled().await;
+        if let Some(view) = self.database.view.clone() {
+            return self.ensure_view(&view).await;
+        }
         let epoch = self.service.shared.statements.epoch();
         let router = Arc::clone(&self.routed()?.router);
         if router.is_current(epoch) {
@@ -410,12 +463,7 @@ impl Client {
             Checkout::Done(Err(error)) => {
                 return Ok(Err(crate::topology::checkout_error(&error, &pool.shard)));
             }
-            Checkout::Cancelled => {
-                return Ok(Err(SqlError::new(
-                    sqlstate::QUERY_CANCELED,
-                    "canceling statement due to user request",
-                )));
-            }
+            Checkout::Cancelled => return Ok(Err(cancelled())),
         };
         let Some(connection) = lease.connection() else { return Ok(Ok(())) };
         match router.load(connection, others, epoch).await {
@@ -459,6 +507,10 @@ impl Client {
         write::command_complete(&mut self.out, tag);
         write::ready_for_query(&mut self.out, self.session.status());
     }
+}
+
+fn cancelled() -> SqlError {
+    SqlError::new(sqlstate::QUERY_CANCELED, "canceling statement due to user request")
 }
 
 /// Why an implicit transaction, which only Sync ends, stays on one shard.

@@ -87,7 +87,7 @@ impl Client {
                 .routed
                 .as_deref()
                 .is_some_and(|routed| routed.block.is_none() && routed.parked.is_empty());
-        if !is_alone || !self.attach_at_once(shard) {
+        if !is_alone || !self.may_use(shard) || !self.attach_at_once(shard) {
             return false;
         }
         if let Some(routed) = self.routed.as_deref_mut() {
@@ -105,8 +105,12 @@ impl Client {
     fn usual_version(&self, routed: &Routed, now: Instant) -> Option<u64> {
         let is_usual = self.session.status() != TransactionStatus::Failed
             && !self.session.is_skipping()
+            && self.settling.is_none()
             && !routed.block.as_ref().is_some_and(|block| block.is_implicit);
-        let version = routed.router.version_if_current(self.service.shared.statements.epoch(), now);
+        let version = match &self.database.view {
+            Some(view) => self.version_in(view, routed, now),
+            None => routed.router.version_if_current(self.service.shared.statements.epoch(), now),
+        };
         version.filter(|_| is_usual)
     }
 

@@ -50,8 +50,10 @@ pub(super) struct Aimed {
 
 impl Client {
     pub(super) async fn routed_query(&mut self, frame: Range<usize>) -> Result<(), End> {
-        if let Err(error) = self.ensure_catalog().await? {
-            return self.tell_failure(frontend::QUERY, &error);
+        if let Err(error) = self.ensure_catalog().await?
+            && !self.ends_block(&frame)
+        {
+            return self.refuse(frontend::QUERY, &error).await;
         }
         if self.session.status() != TransactionStatus::Failed
             && !self.is_implicit()
@@ -106,6 +108,18 @@ impl Client {
                 None => self.run_several(&sql, &statements).await,
             },
         }
+    }
+
+    /// Whether the query is one statement that ends the open block: it needs no plan.
+    fn ends_block(&self, frame: &Range<usize>) -> bool {
+        let sql = query_text(self.input.get(frame.clone()).unwrap_or_default());
+        let scs = self.session.parameters().standard_conforming_strings();
+        let is_end = |text: &[u8]| matches!(command(text, scs).0, Command::End { .. });
+        self.session.status() != TransactionStatus::Idle
+            && with_scratch(|scratch| {
+                scan(sql, scs, &mut scratch.scanned);
+                matches!(scratch.scanned.as_slice(), [one] if is_end(one.text(sql)))
+            })
     }
 
     /// The shard that a whole message of several statements may go to as it is.
@@ -305,7 +319,7 @@ impl Client {
         }
         if let Some(shard) = wrote
             && self.session.status() == TransactionStatus::InBlock
-            && let Err(error) = self.use_shard(shard).await?
+            && let Err(error) = self.use_shard_unplanned(shard).await?
         {
             return self.refuse(frontend::QUERY, &error).await;
         }

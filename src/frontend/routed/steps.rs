@@ -188,7 +188,8 @@ impl Client {
             run.portals.push(Virtual { name: portal.into(), answer, describes: Describe::No });
             return Ok(false);
         }
-        if is_everywhere && self.run_step(&mut run.step).await? {
+        // By themselves: whether something was set before or after a savepoint matters.
+        if (is_everywhere || !run.step.everywhere.is_empty()) && self.run_step(&mut run.step).await? {
             return Ok(true);
         }
         if is_everywhere && self.is_implicit() {

@@ -224,7 +224,9 @@ impl<'q> Locate<'q> {
         let shard = |named: &Named| match self.meaning(named.oid?) {
             None => Some(self.schema.rules().home()),
             Some(Meaning::Single(single)) => Some(single.shard),
-            Some(Meaning::Sharded(_) | Meaning::Reference | Meaning::Reaches(_)) => None,
+            Some(Meaning::Sharded(_) | Meaning::Reference | Meaning::Reaches(_) | Meaning::Blocked(_)) => {
+                None
+            }
         };
         let unused = self.statement.unused.iter();
         unused.filter_map(|named| Some((shard(named)?, named.name.last()?.as_str()))).collect()
@@ -246,6 +248,7 @@ impl<'q> Locate<'q> {
             None => return own(rules.home()),
             Some(Meaning::Single(single)) => return own(single.shard),
             Some(Meaning::Reaches(how)) => return own(rules.home()).because(format!("\"{name}\" is {how}")),
+            Some(Meaning::Blocked(reason)) => return own(rules.home()).because(reason.clone()),
             Some(Meaning::Reference) => Part { has_tables: true, name: name.to_owned(), ..Part::nothing() },
             Some(Meaning::Sharded(rule)) => {
                 let rule = self.schema.sharded(*rule);

@@ -2,6 +2,7 @@
 //!
 //! Built once per version of either; the planner looks relations up here.
 
+mod block;
 mod meanings;
 
 use super::hazard::{Hazards, Reach};
@@ -38,6 +39,8 @@ pub(super) enum Meaning {
     Reaches(String),
     /// A table that lies whole on one shard, or a view over such and reference tables.
     Single(Single),
+    /// Not to be used now, for this reason.
+    Blocked(String),
 }
 
 /// A table of one shard, and what stands in the way of using it.
@@ -141,7 +144,7 @@ impl Schema {
     pub(super) fn schema_is_spread(&self, schema: &str) -> bool {
         let is_spread = |meaning: &Meaning| match meaning {
             Meaning::Single(single) => single.hazards.refuse_cascade.is_some(),
-            Meaning::Sharded(_) | Meaning::Reference | Meaning::Reaches(_) => true,
+            Meaning::Sharded(_) | Meaning::Reference | Meaning::Reaches(_) | Meaning::Blocked(_) => true,
         };
         self.notable.values().any(|by_schema| by_schema.get(schema).is_some_and(is_spread))
     }

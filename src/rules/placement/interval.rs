@@ -52,6 +52,11 @@ impl IntervalMap {
         self.step
     }
 
+    /// Where interval 0 begins: microseconds since 2000-01-01; with months, months since then.
+    pub fn anchor(&self) -> i64 {
+        self.anchor
+    }
+
     /// The shards, in turn.
     pub fn shards(&self) -> &[ShardId] {
         &self.shards

@@ -3,6 +3,9 @@
 use super::{ItemId, Query, SortItem};
 use crate::error::SqlError;
 
+/// What is [`Expr::Beyond`] in `t.f`, where `f` is no column of `t` but a function.
+pub const CALLED_LIKE_A_COLUMN: &str = "a function called like a column";
+
 /// An expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expr {

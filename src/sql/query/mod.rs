@@ -18,10 +18,11 @@ mod walk;
 
 pub use clauses::{Clauses, Spans};
 pub use expression::{
-    Call, Compare, Expr, Literal, LiteralKind, LiteralValue, Over, Place, Quantified, Subquery, SubqueryKind,
-    TypeName,
+    CALLED_LIKE_A_COLUMN, Call, Compare, Expr, Literal, LiteralKind, LiteralValue, Over, Place, Quantified,
+    Subquery, SubqueryKind, TypeName,
 };
 pub(crate) use names::type_oid;
+pub use scope::missing_column;
 pub use tree::*;
 
 use super::parse::{self, NotParsed};

@@ -166,6 +166,19 @@ impl<'s> Scope<'s> {
     }
 }
 
+/// The bare name of the column that a table would have to have for a statement not to be [`Expr::Wrong`] there;
+/// `None` for another error.
+pub fn missing_column(error: &SqlError) -> Option<&str> {
+    let told = error.message.strip_prefix("column ")?.strip_suffix(" does not exist")?;
+    if error.code != UNDEFINED_COLUMN {
+        return None;
+    }
+    match told.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(bare) => Some(bare),
+        None => told.rsplit_once('.').map(|(_relation, name)| name),
+    }
+}
+
 fn has_known_columns(item: ItemId, items: &[Item]) -> bool {
     items.get(item.0 as usize).is_some_and(|item| item.columns.is_some())
 }

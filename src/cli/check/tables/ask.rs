@@ -81,8 +81,7 @@ pub(in crate::cli::check) async fn ask(
     questions: Questions<'_>,
 ) -> Result<Tables, TablesError> {
     client.batch_execute(SETTINGS).await?;
-    let rows = client.simple_query(LOAD_SQL).await?;
-    let mut tables = Tables { catalog: Catalog::from_rows(texts(&rows))?, ..Tables::default() };
+    let mut tables = Tables { catalog: read_catalog(client).await?, ..Tables::default() };
     let rows = client.simple_query(DEFINITIONS).await?;
     for row in texts(&rows) {
         if let [Some(schema), Some(table), Some(what), Some(name), Some(text)] = row[..] {
@@ -103,6 +102,12 @@ pub(in crate::cli::check) async fn ask(
         }
     }
     Ok(tables)
+}
+
+/// Reads what tables there are.
+pub(in crate::cli::check) async fn read_catalog(client: &Client) -> Result<Catalog, TablesError> {
+    let rows = client.simple_query(LOAD_SQL).await?;
+    Ok(Catalog::from_rows(texts(&rows))?)
 }
 
 fn texts(messages: &[SimpleQueryMessage]) -> impl Iterator<Item = Vec<Option<&str>>> {

@@ -13,7 +13,7 @@ mod presence;
 mod routines;
 mod rows;
 
-pub(super) use ask::{Depth, Questions, Tables, ask};
+pub(super) use ask::{Depth, Questions, Tables, ask, read_catalog};
 pub(super) use placement::about_rules;
 
 use super::Finding;

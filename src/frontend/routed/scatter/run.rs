@@ -364,20 +364,23 @@ impl Client {
             backend::NOTICE_RESPONSE if run.failure.is_none() && (is_home || !is_opening) => {
                 self.out.extend_from_slice(run.merge.frame());
             }
-            backend::NOTIFICATION_RESPONSE => self.out.extend_from_slice(run.merge.frame()),
             _ => {}
         }
         let Some(connection) = run.legs.get_mut(at).and_then(|leg| leg.lease.connection()) else {
             return run.lose(at);
         };
-        let mut nobody = Vec::new();
+        let mut told = Vec::new();
         let taken = self.session.backend(
             tag,
             run.merge.body(),
             &mut connection.state,
             &self.service.shared,
-            &mut nobody,
+            &mut told,
         );
+        if tag == backend::NOTIFICATION_RESPONSE {
+            // It may come under another id.
+            self.out.extend_from_slice(if told.is_empty() { run.merge.frame() } else { &told });
+        }
         let is_quiet = connection.state.is_quiet();
         match tag {
             _ if taken.is_err() => run.lose(at),

@@ -8,7 +8,7 @@ use crate::sql::query::expression::{
 };
 use crate::sql::query::names::{data_type, object_name};
 use crate::sql::query::scope::Scope;
-use crate::sql::query::{Compare, Expr};
+use crate::sql::query::{CALLED_LIKE_A_COLUMN, Compare, Expr};
 use ast::{AccessExpr, BinaryOperator, Subscript, UnaryOperator};
 
 /// How an operator is read.
@@ -74,7 +74,7 @@ impl Builder<'_> {
                 let parts: Vec<String> = parts.iter().map(ident).collect();
                 Ok(match (scope.resolve(&parts, &self.items), parts.last()) {
                     (Expr::Wrong(_), Some(name)) if self.is_function(name) => {
-                        Expr::Beyond("a function called like a column", Vec::new())
+                        Expr::Beyond(CALLED_LIKE_A_COLUMN, Vec::new())
                     }
                     (resolved, _) => resolved,
                 })
