@@ -99,8 +99,12 @@ fn a_setting_stays_with_its_client(place: &Place, change: &str, setting: &str, c
     assert_eq!(later.value(&format!("show {setting}")), default);
 }
 
+#[path = "isolation/customs.rs"]
+mod customs;
 #[path = "isolation/leftovers.rs"]
 mod leftovers;
+#[path = "isolation/more.rs"]
+mod more;
 #[path = "isolation/pins.rs"]
 mod pins;
 #[path = "isolation/settings.rs"]
@@ -112,7 +116,7 @@ mod undone;
 #[path = "isolation/unsettled.rs"]
 mod unsettled;
 
-use {pins::*, settings::*, statements::*};
+use {customs::*, more::*, pins::*, settings::*, statements::*};
 
 // Who waits for whom.
 
@@ -149,7 +153,7 @@ type Case = fn(&Place);
 
 #[test]
 fn a_pooler_that_protects_nobody_is_found_out() {
-    let cases: [(&str, Case); 22] = [
+    let cases: [(&str, Case); 28] = [
         ("set", set::case),
         ("set_config", set_by_set_config::case),
         ("function", set_inside_a_function::case),
@@ -172,6 +176,12 @@ fn a_pooler_that_protects_nobody_is_found_out() {
         ("advisory locks", advisory_locks::case),
         ("listen", listening::case),
         ("lastval", lastval_of_another::case),
+        ("custom settings of transactions", custom_settings_of_transactions::case),
+        ("custom settings by parameter", custom_settings_by_parameter::case),
+        ("temporary functions", temporary_functions::case),
+        ("advisory locks of views", advisory_locks_of_a_view_and_of_do::case),
+        ("lastval of a default", lastval_where_a_default_advanced::case),
+        ("notifications", a_client_knows_its_own_notifications::case),
     ];
     for (name, case) in cases {
         let place = Place { port: support::naive::start(Postgres::shared().port), howdah: None };

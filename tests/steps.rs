@@ -10,6 +10,7 @@ mod support;
 
 use support::compare::difference;
 use support::config::Config;
+use support::message::{bind, copy_data, copy_done, execute, flush, parse, sync};
 use support::postgres::Postgres;
 use support::process;
 use support::proxy::Howdah;
@@ -143,6 +144,78 @@ fn a_block_over_several_shards_is_not_prepared() {
         let reply = wire.query("prepare transaction 'several'");
         assert_eq!((reply.sqlstate().as_deref(), reply.status()), (Some("0A000"), 'E'), "{before}");
         wire.run("rollback");
+    }
+}
+
+fn steps_of(sql: &str) -> Vec<u8> {
+    [parse("", sql, &[]), bind("", "", &[], &[], &[]), execute("", 0)].concat()
+}
+
+#[test]
+fn a_copy_among_what_every_shard_runs_ends_rather_than_waits_for_data() {
+    let stage = Stage::new(2);
+    let mut wire = stage.howdah.app();
+    wire.run("begin; select v from kv where k = 1; select v from kv where k = 2");
+    wire.send(&[steps_of("set local work_mem = '5MB'"), steps_of("copy log from stdin"), sync()].concat());
+    assert_eq!(wire.until(b'E').sqlstate().as_deref(), Some("0A000"));
+    let rest = wire.ask(&[copy_data(b"1\tx\n"), copy_done(), sync()].concat());
+    assert_eq!((rest.shape().as_str(), rest.status()), ("Z", 'E'));
+    wire.run("rollback");
+    assert_eq!(wire.value("select count(*) from log"), "0");
+}
+
+#[test]
+fn what_fails_before_a_flush_is_followed_by_sync() {
+    let stage = Stage::new(2);
+    let mut wire = stage.howdah.app();
+    wire.run("begin; select v from kv where k = 1; select v from kv where k = 2");
+    wire.send(&[steps_of("set local work_mem = 'much'"), flush()].concat());
+    assert_eq!(wire.until(b'E').sqlstate().as_deref(), Some("22023"));
+    assert_eq!(wire.ask(&sync()).status(), 'E');
+    wire.run("rollback");
+    assert_eq!(wire.value("select v from kv where k = 1"), "v1");
+}
+
+/// A statement is prepared anew on another connection, and its columns are asked for: there the server is lost.
+#[test]
+fn a_server_that_is_lost_while_messages_wait_for_it() {
+    let stage = Stage::new(1);
+    let mut wire = stage.howdah.app();
+    let run = [bind("", "all", &[], &[Some(b"1")], &[]), execute("", 0), sync()].concat();
+    wire.ask(&[parse("all", "select * from kv where k = $1::int8", &[]), sync()].concat()).ok();
+    assert_eq!(wire.ask(&run).ok().rows().len(), 1);
+    let shard = stage
+        .shards
+        .iter()
+        .find(|shard| shard.app().value("select count(*) from kv where k = 1") == "1")
+        .unwrap();
+    let ends = |which: &str| {
+        let sql = format!(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity where {which} and pid <> pg_backend_pid()"
+        );
+        shard.app().value(&sql) != "0"
+    };
+    for block in [false, true] {
+        ends("query not like '%pg_stat_activity%' and backend_type = 'client backend'");
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        if block {
+            wire.run("begin");
+        }
+        let mut other = shard.app();
+        other.run("begin; lock table kv");
+        wire.send(&run);
+        support::eventually("it waits for the lock", 5, || ends("wait_event_type = 'Lock'"));
+        let reply = wire.reply();
+        assert_eq!(
+            (reply.shape().as_str(), reply.status()),
+            ("EZ", if block { 'E' } else { 'I' }),
+            "{reply:?}"
+        );
+        other.run("rollback");
+        if block {
+            wire.run("rollback");
+        }
+        assert_eq!(wire.ask(&run).ok().rows().len(), 1);
     }
 }
 

@@ -27,10 +27,13 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     let sources = [SourceText::new("rules.toml", RULES)];
     let rules =
         howdah::rules::read(&sources, shards, ShardId(0), &mut Diagnostics::new()).expect("valid rules");
-    let rows = include_str!("../../tests/golden/catalog.txt").lines().map(|line| {
-        let columns = line.split('|').map(|value| Some(value).filter(|value| !value.is_empty()));
-        columns.collect::<Vec<_>>()
-    });
+    // As COPY writes rows.
+    let unescape = |field: &str| field.replace("\\n", "\n").replace("\\t", "\t").replace("\\\\", "\\");
+    let fields = |line: &str| -> Vec<Option<String>> {
+        line.split('\t').map(|field| (field != "\\N").then(|| unescape(field))).collect()
+    };
+    let rows: Vec<_> = include_str!("../../tests/golden/catalog.txt").lines().map(fields).collect();
+    let rows = rows.iter().map(|row| row.iter().map(Option::as_deref).collect::<Vec<_>>());
     Schema::new(Arc::new(rules), Arc::new(Catalog::from_rows(rows).expect("a catalog")))
 });
 

@@ -151,6 +151,7 @@ impl ServerConnection {
         !self.broken
             && self.stream.is_some()
             && self.state.is_clean()
+            && !self.state.is_spoilt
             && self.partial.is_empty()
             && self.passing == 0
             && self.out.is_empty()

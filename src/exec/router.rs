@@ -7,9 +7,11 @@ use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::plan::{self, Context, Hints, Param, Planned, Schema, Values};
 use crate::rules::Rules;
-use crate::session::settings::Settings;
+use crate::session::settings::{KNOWN, Settings};
 use crate::sql::Statement;
-use crate::sql::settings::{SettingCommand, SettingValue, parse_set_config, parse_setting, quote_identifier};
+use crate::sql::settings::{
+    ConfigCall, ConfigValue, SettingCommand, SettingValue, parse_set_config, parse_setting, quote_identifier,
+};
 use crate::sql::template::{Literal, LiteralKind, Template, template};
 use crate::store::Snapshot;
 use arc_swap::ArcSwapOption;
@@ -350,10 +352,8 @@ impl Router {
                 "Set search_path to a plain list of schemas.",
             ));
         };
-        let shard = match settings.get(SHARD_HINT).map(|replay| value_of(replay).ok_or_else(hint_unread)) {
-            Some(read) => Some(read?),
-            None => None,
-        };
+        let hint = settings.get(SHARD_HINT).filter(|replay| *replay != KNOWN);
+        let shard = hint.map(|replay| value_of(replay).ok_or_else(hint_unread)).transpose()?;
         let Some(user) = acting_user(settings, &self.user) else {
             return Err(SqlError::refused(
                 "this form of SET ROLE or SET SESSION AUTHORIZATION is not understood with sharded tables",
@@ -396,7 +396,7 @@ fn hint_unread() -> SqlError {
 fn value_of(replay: &[u8]) -> Option<String> {
     let value = match parse_set_config(replay, true) {
         Some(calls) => match calls.as_slice() {
-            [call] => call.value.clone(),
+            [ConfigCall { value: ConfigValue::Session(value), .. }] => value.clone(),
             _ => return None,
         },
         None => match parse_setting(replay, true)? {
@@ -437,8 +437,8 @@ async fn own_path(connection: &mut ServerConnection) -> Result<String, RouterErr
 /// The value that a statement gives to `search_path`, as SHOW would print it.
 fn path_of(replay: &[u8]) -> Option<String> {
     if let Some(calls) = parse_set_config(replay, true) {
-        let [call] = calls.as_slice() else { return None };
-        return String::from_utf8(call.value.clone()).ok();
+        let [ConfigCall { value: ConfigValue::Session(value), .. }] = calls.as_slice() else { return None };
+        return String::from_utf8(value.clone()).ok();
     }
     match parse_setting(replay, true)? {
         SettingCommand::Set { value: SettingValue::List(list), .. } => {

@@ -433,7 +433,8 @@ impl Client {
     /// Whether the server has enough to do for now.
     pub(super) fn is_congested(&mut self) -> bool {
         self.lease.as_mut().and_then(|lease| lease.connection()).is_some_and(|connection| {
-            connection.unsent() > UNSENT_MAX || connection.state.expected.len() > OWED_MAX
+            let owes_too_much = connection.state.expected.len() > OWED_MAX;
+            connection.unsent() > UNSENT_MAX || (owes_too_much && !connection.state.awaits_messages())
         })
     }
 
@@ -446,8 +447,7 @@ impl Client {
     /// Before a wait: a server keeps its answers until Sync, or until it is told to send them.
     pub(super) fn ask_for_replies(&mut self) {
         if let Some(connection) = self.lease.as_mut().and_then(|lease| lease.connection())
-            && connection.state.unsynced
-            && !connection.state.is_quiet()
+            && connection.state.keeps_answers()
             && !connection.out.ends_with(FLUSH)
         {
             connection.out.extend_from_slice(FLUSH);
@@ -460,11 +460,10 @@ impl Client {
             Held::No => false,
             Held::Congested => !self.is_congested(),
             Held::Cancelling => !self.handle.is_being_cancelled(),
-            Held::Unsettled => self.lease.as_mut().and_then(|lease| lease.connection()).is_none_or(
-                |ServerConnection { state, .. }| {
-                    state.expected.is_empty() || state.skipping || state.copy == Copy::In
-                },
-            ),
+            Held::Unsettled => {
+                let connection = self.lease.as_mut().and_then(|lease| lease.connection());
+                connection.is_none_or(|connection| connection.state.awaits_messages())
+            }
         }
     }
 
@@ -614,11 +613,12 @@ impl Client {
     /// Takes an idle connection from the pool, if that is all there is to do.
     pub(super) fn attach_at_once(&mut self, shard: ShardId) -> bool {
         let Some(pool) = self.database.pool(shard) else { return false };
-        let Some(mut lease) = pool.checkout_at_once() else { return false };
-        let Some(connection) = lease.connection() else { return false };
-        if !self.session.suits(&connection.state) || !self.database.knows_hidden(&self.service.shared) {
+        if !self.database.knows_hidden(&self.service.shared) {
             return false;
         }
+        let suits = |connection: &ServerConnection| self.session.suits(&connection.state);
+        let Some(mut lease) = pool.checkout_at_once(suits) else { return false };
+        let Some(connection) = lease.connection() else { return false };
         connection.state.sender.used_by(self.handle.process_id);
         self.handle.attached(CancelTarget {
             shard,
@@ -692,7 +692,9 @@ impl Client {
 
     /// Waits for a connection, and for what ends the wait: the client's leaving, a kill, a cancel request.
     pub(super) async fn checkout(&mut self, pool: &Arc<crate::pool::ServerPool>) -> Result<Checkout, End> {
-        let mut checkout = pin!(pool.checkout());
+        let wanted = Arc::clone(self.session.settings());
+        let suits = move |connection: &ServerConnection| Session::suits_settings(&wanted, &connection.state);
+        let mut checkout = pin!(pool.checkout(suits));
         let first = poll_fn(|cx| Poll::Ready(checkout.as_mut().poll(cx))).await;
         if let Poll::Ready(result) = first {
             return Ok(Checkout::Done(result));
@@ -811,10 +813,16 @@ impl Client {
             tracing::error!(%shard, reason, "closing a server connection that is out of step");
         }
         let pinned = !self.session.pins().is_empty();
+        let in_steps = self.routed.as_deref().is_some_and(Routed::is_in_steps);
+        let awaits_sync = self.is_implicit();
         let (owed, told, committing) = match self.lease.as_mut().and_then(|lease| lease.connection()) {
             Some(connection) => {
                 let state = &connection.state;
-                (owed(connection), state.failed || (pinned && state.is_ending), state.committing)
+                (
+                    owed(connection, in_steps, awaits_sync),
+                    state.failed || (pinned && state.is_ending),
+                    state.committing,
+                )
             }
             None => (Owed::Nothing, false, false),
         };
@@ -883,7 +891,8 @@ impl Client {
             }
             return;
         }
-        let is_spoilt = connection.state.settings.has_custom_beyond(&Default::default())
+        let is_spoilt = !self.session.pins().ends_with_discard_all()
+            || connection.state.settings.has_custom_beyond(&Default::default())
             || self.session.settings().has_custom_beyond(&Default::default());
         if is_spoilt || reset(connection).await.is_err() {
             lease.discard();
@@ -925,7 +934,7 @@ pub(super) enum Checkout {
 }
 
 /// Whether a message asks for something that a failed block refuses.
-fn asks(tag: u8) -> bool {
+pub(super) fn asks(tag: u8) -> bool {
     !matches!(
         tag,
         frontend::SYNC | frontend::FLUSH | frontend::COPY_DATA | frontend::COPY_DONE | frontend::COPY_FAIL
@@ -943,17 +952,17 @@ enum Owed {
     Step,
 }
 
-fn owed(connection: &ServerConnection) -> Owed {
+fn owed(connection: &ServerConnection, in_steps: bool, awaits_sync: bool) -> Owed {
     let mut list = connection
         .state
         .expected
         .iter()
         .filter(|entry| entry.audience == crate::session::expected::Audience::Client);
-    if list.clone().any(|entry| entry.hides_ready) {
+    if in_steps || list.clone().any(|entry| entry.hides_ready) {
         Owed::Step
     } else if list.clone().any(|entry| matches!(entry.kind, Kind::Query | Kind::Sync | Kind::FunctionCall)) {
         Owed::Ready
-    } else if list.next().is_some() || connection.state.skipping || connection.state.unsynced {
+    } else if list.next().is_some() || connection.state.skipping || connection.state.unsynced || awaits_sync {
         Owed::UntilSync
     } else {
         Owed::Nothing

@@ -1,13 +1,14 @@
 //! Client messages on their way to the server: the session reads each, and says what is sent.
 
-use super::client::{Client, End, Held, OWED_MAX, UNSENT_MAX, message_max};
+use super::client::{Client, End, Held, OWED_MAX, UNSENT_MAX, asks, message_max};
 use super::relay::{Event, with_scratch};
+use super::routed::Routed;
 use crate::error::SqlError;
-use crate::protocol::frame;
-use crate::protocol::frontend;
+use crate::protocol::{frame, frontend, write};
 use crate::session::server_state::Copy;
 use crate::session::{Session, Step, Tools};
 use crate::sql::Kind as SqlKind;
+use crate::sqlstate;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -89,15 +90,42 @@ impl Client {
             let next = self.forward(at..messages.end)?;
             if next == at {
                 self.wait_for_answers().await?;
+                if self.lease.is_none() {
+                    return self.answer_lost(at..messages.end);
+                }
             }
             at = next;
         }
         Ok(())
     }
 
+    /// Answers messages that waited for a server which was lost meanwhile, as the client was told.
+    fn answer_lost(&mut self, messages: Range<usize>) -> Result<(), End> {
+        let is_step = self.routed.as_deref().is_some_and(Routed::is_in_steps);
+        let mut at = messages.start;
+        while let Some((tag, bytes)) = whole(self.input.get(at..messages.end).unwrap_or_default()) {
+            at += bytes.len();
+            match tag {
+                // Whoever runs the steps tells the rest.
+                _ if is_step => {}
+                frontend::SYNC => {
+                    self.session.set_skipping(false);
+                    write::ready_for_query(&mut self.out, self.session.status());
+                }
+                _ if self.session.is_skipping() || !asks(tag) => {}
+                _ => {
+                    let error = self.untold.take().map_or_else(lost_before, |error| *error);
+                    self.tell_failure(tag, &error)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn wait_for_answers(&mut self) -> Result<(), End> {
         self.hold(Held::Unsettled);
-        while !self.may_go_on() {
+        // Whoever moves the bytes lets go of what is held, too.
+        while self.held != Held::No && !self.may_go_on() {
             match self.event_or_kill(None).await? {
                 Event::Input | Event::Settled => {}
                 Event::ClientGone => return Err(End::Gone),
@@ -113,6 +141,14 @@ impl Client {
         self.hidden = database.hidden();
         self.database = database;
     }
+}
+
+/// What a message is told that was not sent yet when its server was lost.
+fn lost_before() -> SqlError {
+    SqlError::new(
+        sqlstate::CONNECTION_FAILURE,
+        "the connection to the server was lost before the message was sent",
+    )
 }
 
 /// The first message, if it is whole.

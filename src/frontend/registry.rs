@@ -269,6 +269,10 @@ pub struct Registry {
     by_database: Mutex<HashMap<Box<str>, u32>>,
 }
 
+/// Clients' process ids are above those of all processes, so that no notification of another's server process is taken
+/// for the client's own.
+const PROCESS_ID_MIN: i32 = 0x4000_0000;
+
 impl Registry {
     fn shard(&self, process_id: i32) -> Option<MutexGuard<'_, HashMap<i32, Arc<ClientHandle>>>> {
         let index = usize::try_from(process_id.unsigned_abs()).unwrap_or(0) % SHARDS;
@@ -278,10 +282,8 @@ impl Registry {
     /// Adds a client under a new number.
     pub fn add(&self, client: NewClient, secret: i32) -> Arc<ClientHandle> {
         loop {
-            let process_id = self.next.fetch_add(1, Ordering::Relaxed) & 0x3fff_ffff;
-            if process_id == 0 {
-                continue;
-            }
+            let number = self.next.fetch_add(1, Ordering::Relaxed) & (PROCESS_ID_MIN - 1);
+            let process_id = PROCESS_ID_MIN + number;
             let Some(mut shard) = self.shard(process_id) else { continue };
             if shard.contains_key(&process_id) {
                 continue;

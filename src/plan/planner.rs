@@ -12,8 +12,10 @@ use super::{
 use crate::error::SqlError;
 use crate::fault::Fault;
 use crate::ids::ShardId;
+use crate::sql::plpgsql;
 use crate::sql::query::{self, Kind, Names, NotRead, Statement};
 use crate::sql::template::{self, Template};
+use std::sync::Arc;
 
 /// A statement being planned.
 pub(super) struct Subject<'a> {
@@ -31,34 +33,53 @@ pub(super) struct Subject<'a> {
 
 /// Plans one statement (no `;` inside, but one may end it).
 pub fn plan(sql: &[u8], context: &Context<'_>) -> Planned {
-    let scs = context.standard_conforming_strings;
-    let mut lifted = Template::default();
-    template::template(sql, scs, &mut lifted);
-    let mentions = mention::read(sql, 0, scs, context.schema);
-    let mut subject =
-        Subject { context: *context, sql, from: 0, mentions, template: &lifted, elsewhere: None };
-    match elsewhere::schema(&subject) {
-        Ok(None) => {}
-        Ok(Some((shard, schema))) => {
-            subject.elsewhere = Some((shard, context.schema));
-            subject.context.schema = schema;
-            subject.mentions = mention::read(sql, 0, scs, schema);
-        }
-        Err(error) => return refused(error),
-    }
-    let planned = match utility::howdah_explain(&subject) {
-        Some(Ok((from, format))) => {
-            let inner = plan_subject(&subject.starting_at(from));
-            explained(inner, format)
-        }
-        Some(Err(error)) => refused(error),
-        None => plan_subject(&subject),
-    };
+    let planned = with_subject(sql, context, |subject| match subject.on_its_shard() {
+        Ok(None) => plan_or_explain(subject),
+        Ok(Some(subject)) => plan_or_explain(&subject),
+        Err(error) => refused(error),
+    });
     // A planted fault is to be seen in the answers.
     let checked =
         if Fault::any_is_planted() { Ok(()) } else { verify::check(&planned, context.schema.rules()) };
     debug_assert_eq!(checked, Ok(()));
     planned
+}
+
+fn plan_or_explain(subject: &Subject<'_>) -> Planned {
+    match utility::howdah_explain(subject) {
+        Some(Ok((from, format))) => {
+            let inner = plan_subject(&subject.starting_at(from));
+            explained(inner, format)
+        }
+        Some(Err(error)) => refused(error),
+        None => plan_subject(subject),
+    }
+}
+
+fn with_subject<T>(sql: &[u8], context: &Context<'_>, work: impl FnOnce(&Subject<'_>) -> T) -> T {
+    let scs = context.standard_conforming_strings;
+    let mentions = mention::read(sql, 0, scs, context.schema);
+    let mut lifted = Template::default();
+    template::template(sql, scs, &mut lifted);
+    work(&Subject { context: *context, sql, from: 0, mentions, template: &lifted, elsewhere: None })
+}
+
+/// Whether a DO is read as a whole, and all that it runs goes to the home shard.
+fn is_do_of_home(subject: &Subject<'_>) -> bool {
+    let scs = subject.context.standard_conforming_strings;
+    let text = subject.sql.get(subject.from..).unwrap_or_default();
+    subject.mentions.word(0) == "do"
+        && plpgsql::statements_of_do(text, scs).is_some_and(|statements| {
+            let is_home = |inner: &Subject<'_>| {
+                // What one of them defines does not change what the next ones mean: see `is_plain_definition`.
+                matches!(inner.on_its_shard(), Ok(None))
+                    && inner.mentions.notable.is_empty()
+                    && inner.mentions.declared.is_empty()
+                    && utility::is_plain_definition(&inner.mentions)
+                    && plan_subject(inner).route == Route::Home(subject.home())
+            };
+            statements.iter().all(|sql| with_subject(sql, &subject.context, is_home))
+        })
 }
 
 fn explained(inner: Planned, format: explain::Format) -> Planned {
@@ -86,6 +107,20 @@ impl<'a> Subject<'a> {
 
     pub(super) fn home(&self) -> ShardId {
         self.schema().rules().home()
+    }
+
+    /// The statement against the schema of the shard that its names lead to; `None`: that is the home shard.
+    fn on_its_shard(&self) -> Result<Option<Subject<'a>>, SqlError> {
+        let Some((shard, schema)) = elsewhere::schema(self)? else { return Ok(None) };
+        let scs = self.context.standard_conforming_strings;
+        Ok(Some(Subject {
+            context: Context { schema, ..self.context },
+            sql: self.sql,
+            from: self.from,
+            mentions: mention::read(self.sql, self.from, scs, schema),
+            template: self.template,
+            elsewhere: Some((shard, self.schema())),
+        }))
     }
 
     /// The same text, with the statement proper starting at byte `from`.
@@ -120,6 +155,9 @@ fn plan_route(subject: &Subject<'_>) -> Planned {
         Err(error) => return refused(error),
     }
     let is_spread = rules.has_sharded() || !rules.references().is_empty();
+    if is_spread && is_do_of_home(subject) {
+        return only(Route::Home(subject.home()));
+    }
     if let Some(error) = is_spread.then(|| utility::refusal(subject)).flatten() {
         return refused(error);
     }
@@ -232,7 +270,7 @@ fn route(
     let describes = describes(&prune).unwrap_or(subject.home());
     let mut declined = vec![Declined { rung: Rung::Single, reason: explain::several_reason(&prune, uses) }];
     let several = match scatter {
-        Ok(scatter) => Several::Scatter(scatter),
+        Ok(scatter) => Several::Scatter(Arc::new(scatter)),
         Err(reason) => {
             declined.push(Declined { rung: Rung::Scatter, reason });
             // What is wrong whatever the shard is told as Postgres would.

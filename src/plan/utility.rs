@@ -80,6 +80,12 @@ pub(super) fn explained(mentions: &Mentions) -> Option<usize> {
     tokens.nth(flags).map(|token| token.start)
 }
 
+/// Whether the statement, if it defines something, defines nothing that runs when others are used.
+pub(super) fn is_plain_definition(mentions: &Mentions) -> bool {
+    const OBJECTS: [&str; 7] = ["index", "schema", "sequence", "table", "type", "unique", "view"];
+    !matches!(mentions.word(0), "create" | "alter" | "drop") || OBJECTS.contains(&mentions.word(1))
+}
+
 /// Whether the statement may change what the catalog holds.
 pub(super) fn changes_catalog(mentions: &Mentions) -> bool {
     let is_temporary = ["temp", "temporary"].iter().any(|word| mentions.leading.iter().any(|w| w == word));

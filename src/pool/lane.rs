@@ -50,8 +50,27 @@ impl Lane {
 
     /// The most recently used idle connection; never waits.
     pub(super) fn take(&self) -> Option<Lent> {
-        let shelved = self.shelf().pop();
-        shelved.or_else(|| self.take_pooled())
+        self.take_suited(|_| true)
+    }
+
+    /// The most recently used idle connection that suits.
+    pub(super) fn take_suited(&self, suits: impl Fn(&ServerConnection) -> bool) -> Option<Lent> {
+        let suits = |lent: &Lent| lent.0.as_deref().is_some_and(&suits);
+        let shelved = {
+            let mut shelf = self.shelf();
+            shelf.iter().rposition(suits).map(|at| shelf.remove(at))
+        };
+        shelved.or_else(|| {
+            let mut others = Vec::new();
+            let found = loop {
+                match self.take_pooled() {
+                    Some(lent) if !suits(&lent) => others.push(lent),
+                    found => break found,
+                }
+            };
+            self.shelf().append(&mut others);
+            found
+        })
     }
 
     fn take_pooled(&self) -> Option<Lent> {

@@ -19,6 +19,9 @@ thread_local! {
 /// Threads beyond this share lanes.
 const LANES_MAX: usize = 64;
 
+/// After another took the room that was made.
+const MAKE_ROOM_AGAIN: Duration = Duration::from_secs(1);
+
 /// Says which lane the current thread uses.
 pub fn set_lane(lane: usize) {
     LANE.set(lane % LANES_MAX);
@@ -203,32 +206,37 @@ impl ServerPool {
             && !self.is_retired()
     }
 
-    /// Takes an idle connection of the thread's own; `None` where that takes waiting, or more.
-    pub fn checkout_at_once(self: &Arc<Self>) -> Option<Lease> {
+    /// Takes an idle connection of the thread's own that suits; `None` where that takes waiting, or more.
+    pub fn checkout_at_once(self: &Arc<Self>, suits: impl Fn(&ServerConnection) -> bool) -> Option<Lease> {
         if self.is_retired() || !self.gate.enter_at_once() {
             return None;
         }
         let lane = LANE.get();
         let permit = Permit { pool: Arc::clone(self), lane };
-        let lent = self.take_idle(lane)?;
+        let lent = self.take_idle(lane, suits)?;
         Some(Lease { lent: Some(lent), lane, permit })
     }
 
-    /// Takes a connection, waiting in line for it.
+    /// Takes a connection, waiting in line for it. Where none of those that are idle suits, one of them makes
+    /// room for a new one.
     ///
     /// # Errors
     /// See [`CheckoutError`].
     ///
     /// Cancel safe: a place in line, a permit or a connection is given back when the future is dropped.
-    pub async fn checkout(self: &Arc<Self>) -> Result<Lease, CheckoutError> {
+    pub async fn checkout(
+        self: &Arc<Self>,
+        suits: impl Fn(&ServerConnection) -> bool,
+    ) -> Result<Lease, CheckoutError> {
         let lane = LANE.get();
         let permit = self.admit(lane).await?;
         if self.is_retired() {
             return Err(CheckoutError::Retired);
         }
         let deadline = Instant::now() + self.options.queue_timeout;
+        let mut made_room: Option<Instant> = None;
         loop {
-            if let Some(lent) = self.take_idle(lane) {
+            if let Some(lent) = self.take_idle(lane, &suits) {
                 return Ok(Lease { lent: Some(lent), lane, permit });
             }
             if self.manager.open() < self.manager.size() {
@@ -244,16 +252,32 @@ impl ServerPool {
                     Err(error) => return Err(error.into()),
                 }
             }
-            if let Some((lent, lane)) = self.take_from_others(lane) {
+            if let Some((lent, lane)) = self.take_from_others(lane, &suits) {
                 return Ok(Lease { lent: Some(lent), lane, permit });
             }
+            let now = Instant::now();
+            if made_room.is_none_or(|then| now > then + MAKE_ROOM_AGAIN) && self.make_room(lane) {
+                made_room = Some(now);
+            }
             // All places are taken by connections being closed: one is free in a moment.
-            if Instant::now() > deadline {
+            if now > deadline {
                 return Err(CheckoutError::Timeout);
             }
             let wait = tokio::time::timeout(Duration::from_millis(5), self.manager.closed().notified());
             let _closed_or_not = wait.await;
         }
+    }
+
+    /// Closes an idle connection, whichever; whether there was one.
+    fn make_room(&self, lane: usize) -> bool {
+        let idle = self.take_idle(lane, |_| true);
+        let Some(mut lent) = idle.or_else(|| Some(self.take_from_others(lane, |_| true)?.0)) else {
+            return false;
+        };
+        if let Some(connection) = lent.connection() {
+            connection.break_it();
+        }
+        true
     }
 
     async fn admit(self: &Arc<Self>, lane: usize) -> Result<Permit, CheckoutError> {
@@ -277,11 +301,11 @@ impl ServerPool {
         }
     }
 
-    /// An idle connection of the thread's own lane that is still alive.
-    fn take_idle(&self, lane: usize) -> Option<Lent> {
+    /// An idle connection of the thread's own lane that is still alive, and suits.
+    fn take_idle(&self, lane: usize, suits: impl Fn(&ServerConnection) -> bool) -> Option<Lent> {
         let lane = self.lane(lane)?;
         loop {
-            let mut lent = lane.take()?;
+            let mut lent = lane.take_suited(&suits)?;
             let Some(connection) = lent.connection() else { continue };
             if self.manager.is_current(connection) && !connection.is_stale() {
                 return Some(lent);
@@ -292,10 +316,14 @@ impl ServerPool {
 
     /// An idle connection of another thread, and the lane that it belongs to: it is moved to this thread's
     /// where its socket can move.
-    fn take_from_others(&self, own: usize) -> Option<(Lent, usize)> {
+    fn take_from_others(
+        &self,
+        own: usize,
+        suits: impl Fn(&ServerConnection) -> bool,
+    ) -> Option<(Lent, usize)> {
         for (index, lane) in self.lanes.iter().enumerate() {
             let Some(lane) = lane.get().filter(|_| index != own) else { continue };
-            while let Some(mut lent) = lane.take() {
+            while let Some(mut lent) = lane.take_suited(&suits) {
                 let Some(connection) = lent.connection() else { continue };
                 if !self.manager.is_current(connection) || connection.is_stale() {
                     connection.break_it();
@@ -306,7 +334,7 @@ impl ServerPool {
                         let moved: Slot = lent.take();
                         drop(lent);
                         if self.lane(own)?.add(moved) {
-                            return self.take_idle(own).map(|lent| (lent, own));
+                            return self.take_idle(own, suits).map(|lent| (lent, own));
                         }
                     }
                     Ok(false) => return Some((lent, index)),

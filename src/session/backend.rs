@@ -4,7 +4,7 @@ use super::expected::{Audience, Expected, Kind, OnError};
 use super::outcome::Outcome;
 use super::pin::Pins;
 use super::server_state::{Copy, ServerState};
-use super::settings::{Change, Settings};
+use super::settings::{Change, KNOWN, Settings};
 use super::statements::{NAME_PREFIX, Origin, Statement, Traits, Undo, Unnamed};
 use super::{SchemaNews, Session, Shared};
 use crate::error::SqlError;
@@ -55,13 +55,13 @@ impl Session {
                 _ => Ok(front(server)?.verdict()),
             },
             backend::ERROR_RESPONSE if server.is_expired && is_cancellation(body) => {
-                let verdict = self.error_response(body, server, to_client)?;
+                let verdict = self.error_response(body, server, shared, to_client)?;
                 if verdict == Verdict::Forward {
                     timeout_error(body, to_client);
                 }
                 Ok(Verdict::Swallow)
             }
-            backend::ERROR_RESPONSE => self.error_response(body, server, to_client),
+            backend::ERROR_RESPONSE => self.error_response(body, server, shared, to_client),
             backend::COPY_IN_RESPONSE => copy_in(server),
             backend::PARAMETER_STATUS => self.parameter_status(body, server, shared),
             backend::NOTICE_RESPONSE => Ok(server.expected.front().map_or(Verdict::Forward, Expected::aside)),
@@ -82,8 +82,8 @@ impl Session {
             match front.kind {
                 Kind::ParseDone => write::message(to_client, backend::PARSE_COMPLETE, |_| ()),
                 Kind::CloseDone => write::message(to_client, backend::CLOSE_COMPLETE, |_| ()),
-                // The COPY that it was to end never began.
-                Kind::CopyEnd => {}
+                // A COPY that never began is not to be ended.
+                Kind::CopyEnd | Kind::Nothing => {}
                 _ => return,
             }
             server.expected.pop_front();
@@ -300,6 +300,7 @@ impl Session {
                 server.sequence_owner = 0;
                 self.sequence_used = false;
                 self.forget_statements();
+                server.is_spoilt |= !self.pins.ends_with_discard_all();
                 let mut pins = Pins::ALL;
                 pins.remove(Pins::SESSION);
                 self.pins_ending = pins;
@@ -322,14 +323,19 @@ impl Session {
             Change::Set { .. } => server.settings = Arc::clone(self.tracker.current()),
             Change::Reset { name } => {
                 // The server went back to its own default, which the startup packet may have changed.
-                let left = shared.settings.intern(server.settings.without(name));
+                let left = shared.settings.intern(server.settings.reset(name));
                 server.settings = left;
                 if self.tracker.startup().get(name).is_none() {
                     server.settings = Arc::clone(self.tracker.current());
                 }
             }
+            Change::Know { name } => {
+                if server.settings.get(name).is_none() {
+                    server.settings = shared.settings.intern(server.settings.with(name, KNOWN));
+                }
+            }
             Change::ResetAll { identity } => {
-                let mut left = Settings::default();
+                let mut left = Settings::default().knowing(&server.settings);
                 if !identity {
                     for name in ["session_authorization", "role"] {
                         if let Some(replay) = server.settings.get(name) {
@@ -346,9 +352,11 @@ impl Session {
         &mut self,
         body: &[u8],
         server: &mut ServerState,
+        shared: &Shared,
         to_client: &mut Vec<u8>,
     ) -> Result<Verdict, OutOfStep> {
         server.copy = Copy::None;
+        self.know_custom_settings(server, shared);
         if self.is_stale_plan(body) {
             self.note_stale();
         }
@@ -398,6 +406,16 @@ impl Session {
                 });
                 Ok(Verdict::Swallow)
             }
+        }
+    }
+
+    /// Of a statement that failed: it may have called set_config before.
+    fn know_custom_settings(&mut self, server: &mut ServerState, shared: &Shared) {
+        let outcomes = server.expected.front().and_then(|entry| entry.outcomes.as_ref());
+        let Some(outcome) = outcomes.and_then(|outcomes| outcomes.list.get(outcomes.done)) else { return };
+        let names: Vec<Box<str>> = outcome.custom_settings().map(Into::into).collect();
+        for name in names {
+            self.apply_setting(&Change::Know { name }, server, shared);
         }
     }
 
@@ -570,22 +588,23 @@ fn copy_in(server: &mut ServerState) -> Result<Verdict, OutOfStep> {
     let verdict = copy.verdict();
     let is_extended = copy.kind == Kind::Execute;
     server.copy = Copy::In;
+    let mut ignores_sync = false;
     for entry in server.expected.iter_mut() {
         match entry.kind {
-            // As the end of a COPY, which has no answer of its own either.
             Kind::Sync => {
-                entry.kind = Kind::CopyEnd;
-                server.unsynced |= is_extended;
+                entry.kind = Kind::Nothing;
+                ignores_sync = true;
             }
             Kind::CopyEnd => {
+                entry.kind = Kind::Nothing;
                 server.copy = Copy::None;
                 break;
             }
             _ => {}
         }
     }
-    if server.copy == Copy::None && server.expected.iter().any(|entry| entry.kind == Kind::Sync) {
-        server.unsynced = false;
+    if ignores_sync && is_extended && !server.expected.iter().any(|entry| entry.kind == Kind::Sync) {
+        server.unsynced = true;
     }
     Ok(verdict)
 }

@@ -3,11 +3,11 @@
 
 use super::outcome::Outcome;
 use super::pin::Pins;
-use super::settings::Change;
+use super::settings::{Change, is_custom};
 use super::statements::{Need, Reference, Traits};
 use crate::sql::prepared::{PreparedCommand, parse_prepared};
 use crate::sql::settings::{
-    Scope, SettingCommand, SettingValue, parse_set_config, parse_setting, replay_sql,
+    ConfigCall, ConfigValue, Scope, SettingCommand, SettingValue, parse_set_config, parse_setting, replay_sql,
 };
 use crate::sql::transaction::{TransactionCommand, parse_transaction};
 use crate::sql::{Effects, Kind, Statement as ScannedStatement};
@@ -86,7 +86,6 @@ pub fn is_plain(statement: &ScannedStatement, hidden: &HiddenState) -> bool {
                 | Kind::Commit
                 | Kind::Rollback
                 | Kind::SetTransaction
-                | Kind::SetLocal
                 | Kind::Show
                 | Kind::Fetch
                 | Kind::Move
@@ -137,9 +136,10 @@ pub fn describe(
 
 fn by_kind(text: &[u8], statement: &ScannedStatement, scs: bool, described: &mut Described) {
     match statement.kind {
-        Kind::Set | Kind::Reset => {
+        Kind::Set | Kind::SetLocal | Kind::Reset => {
             described.outcome = match parse_setting(text, scs) {
                 Some(command) => settings_outcome(command),
+                None if statement.kind == Kind::SetLocal && !text.contains(&b'.') => Outcome::Nothing,
                 None => Outcome::Pin(Pins::SETTING),
             };
         }
@@ -167,6 +167,11 @@ fn by_kind(text: &[u8], statement: &ScannedStatement, scs: bool, described: &mut
             if statement.kind == Kind::Call || mentions_session_state(text) {
                 described.pins.insert(Pins::OPAQUE);
             }
+            let lower = text.to_ascii_lowercase();
+            let names = |word: &[u8]| memchr::memmem::find(&lower, word).is_some();
+            if [&b"create"[..], b"alter", b"drop"].into_iter().any(names) {
+                described.outcome = Outcome::SchemaChange { defaults: false };
+            }
         }
         Kind::Create | Kind::Alter | Kind::Drop | Kind::OtherDdl => {
             by_schema_change(text, statement, described)
@@ -182,11 +187,24 @@ fn settings_outcome(command: SettingCommand) -> Outcome {
         value => Change::Set { replay: replay_sql(&name, &value).into(), name: name.into() },
     };
     match command {
+        SettingCommand::Set { scope: Scope::Local, name, .. } if is_custom(&name) => {
+            Outcome::Settings(vec![Change::Know { name: name.into() }])
+        }
         SettingCommand::Set { scope: Scope::Local, .. } => Outcome::Nothing,
         SettingCommand::Set { name, value, .. } => Outcome::Settings(vec![set((name, value))]),
         SettingCommand::Characteristics(list) => Outcome::Settings(list.into_iter().map(set).collect()),
         SettingCommand::Reset { name } => Outcome::Settings(vec![Change::Reset { name: name.into() }]),
         SettingCommand::ResetAll => Outcome::Settings(vec![Change::ResetAll { identity: false }]),
+    }
+}
+
+fn config_change(call: ConfigCall) -> Option<Change> {
+    match call.value {
+        ConfigValue::Session(value) => {
+            let replay = replay_sql(&call.name, &SettingValue::Text(value)).into();
+            Some(Change::Set { replay, name: call.name.into() })
+        }
+        ConfigValue::Local => is_custom(&call.name).then(|| Change::Know { name: call.name.into() }),
     }
 }
 
@@ -254,13 +272,7 @@ fn by_effects(text: &[u8], statement: &ScannedStatement, scs: bool, described: &
     if effects.contains(Effects::SET_CONFIG) {
         match parse_set_config(text, scs) {
             Some(calls) => {
-                let session = calls.into_iter().filter(|call| call.scope == Scope::Session);
-                let changes: Vec<Change> = session
-                    .map(|call| Change::Set {
-                        replay: replay_sql(&call.name, &SettingValue::Text(call.value)).into(),
-                        name: call.name.into(),
-                    })
-                    .collect();
+                let changes: Vec<Change> = calls.into_iter().filter_map(config_change).collect();
                 if !changes.is_empty() {
                     described.outcome = Outcome::Settings(changes);
                 }

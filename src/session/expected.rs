@@ -35,6 +35,8 @@ pub enum Kind {
     /// Nothing: the client's CopyDone or CopyFail, which ends a COPY FROM STDIN that was not yet
     /// answered when it was sent.
     CopyEnd,
+    /// Nothing at all: a Sync that the server ignored during a COPY, or a CopyEnd whose COPY has begun.
+    Nothing,
 }
 
 /// Who is told the reply.

@@ -224,13 +224,14 @@ impl Session {
         let (Ok(portal), Ok(name)) = (reader.cstr(), reader.cstr()) else {
             return forward(Kind::Bind, frame, server, to_server);
         };
-        if self.is_name_unsettled(name, Use::Run, server)
-            || self.prepared(name).is_some_and(|statement| says_unsettled(statement, server))
-        {
+        if self.is_name_unsettled(name, Use::Run, server) {
             return Step::Held;
         }
         let rest = reader.rest();
         if name.is_empty() {
+            if self.unnamed.as_ref().is_some_and(|one| says_unsettled(&one.statement, server)) {
+                return Step::Held;
+            }
             self.ensure_unnamed(server, to_server);
             let has_portals = self.names.as_ref().is_some_and(|names| !names.portals.is_empty());
             if let Some(Unnamed { statement, .. }) =
@@ -252,6 +253,9 @@ impl Session {
             write_bind(to_server, portal, MISSING, rest);
             return Step::Taken;
         };
+        if says_unsettled(&statement, server) {
+            return Step::Held;
+        }
         make_room(server, tools, to_server);
         match self.ensure(&statement, name, server, to_server) {
             Ensured::Ready => {}

@@ -140,6 +140,11 @@ impl Session {
             // Its statements cannot be read: anything may be in them.
             pins.insert(Pins::OPAQUE);
         }
+        let path = startup.get("search_path").unwrap_or_default().to_ascii_lowercase();
+        if memchr::memmem::find(&path, b"pg_temp").is_some() {
+            // What it makes is temporary without saying so.
+            pins.insert(Pins::TEMP);
+        }
         Session {
             id,
             database_key,
@@ -214,7 +219,11 @@ impl Session {
 
     /// Whether the server can be given the client's settings.
     pub fn suits(&self, server: &ServerState) -> bool {
-        let wanted = self.tracker.current();
+        Session::suits_settings(self.tracker.current(), server)
+    }
+
+    /// Whether the server can be given these settings.
+    pub fn suits_settings(wanted: &Arc<Settings>, server: &ServerState) -> bool {
         Settings::same(&server.settings, wanted) || !server.settings.has_custom_beyond(wanted)
     }
 
@@ -250,6 +259,11 @@ impl Session {
     /// Before the connection goes back: nothing of the client's is left but what `server` says.
     pub fn leave(&self, server: &mut ServerState) {
         server.shrink();
+        let current = self.tracker.current();
+        if !Arc::ptr_eq(&server.settings, current) && current.has_custom_beyond(&server.settings) {
+            // A block over several shards sets them on each.
+            server.settings = Arc::new(server.settings.knowing(current));
+        }
     }
 
     /// Takes one client message that goes to `server`; `frame` is whole, header included.
@@ -267,6 +281,7 @@ impl Session {
         to_server: &mut Vec<u8>,
     ) -> Result<Step, SqlError> {
         let Some(&tag) = frame.first() else { return Ok(Step::Taken) };
+        server.is_lent_to(self.id);
         if server.copy == Copy::In {
             self.during_copy_in(tag, frame, server, to_server);
             return Ok(Step::Taken);

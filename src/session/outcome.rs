@@ -1,7 +1,7 @@
 //! What a statement does to the session once it has succeeded.
 
 use super::pin::Pins;
-use super::settings::Change;
+use super::settings::{Change, is_custom};
 
 /// The effect of one completed statement.
 #[derive(Clone, Debug, Default)]
@@ -46,8 +46,8 @@ impl Outcome {
     /// that a transaction's end, or a part of it, takes them back.)
     pub fn decides(&self) -> bool {
         match self {
-            Outcome::Settings(_)
-            | Outcome::Prepare { .. }
+            Outcome::Settings(changes) => changes.iter().any(|change| !matches!(change, Change::Know { .. })),
+            Outcome::Prepare { .. }
             | Outcome::Deallocate(_)
             | Outcome::DeallocateAll
             | Outcome::DiscardAll => true,
@@ -59,5 +59,18 @@ impl Outcome {
             | Outcome::Unpin(_)
             | Outcome::SchemaChange { .. } => false,
         }
+    }
+
+    /// The custom settings that are known afterwards, perhaps also when it failed.
+    pub fn custom_settings(&self) -> impl Iterator<Item = &str> {
+        let changes = match self {
+            Outcome::Settings(changes) => changes.as_slice(),
+            _ => &[],
+        };
+        let names = changes.iter().filter_map(|change| match change {
+            Change::Set { name, .. } | Change::Know { name } => Some(name.as_ref()),
+            Change::Reset { .. } | Change::ResetAll { .. } => None,
+        });
+        names.filter(|name| is_custom(name))
     }
 }

@@ -38,6 +38,16 @@ impl Pins {
         (Pins::SESSION, "session pooling"),
     ];
 
+    /// Whether DISCARD ALL ends all of them: not what code may have left that was not read (custom settings stay
+    /// known), a seed, or a library.
+    pub fn ends_with_discard_all(self) -> bool {
+        !self.intersects(Pins(Pins::SETTING.0 | Pins::SEED.0 | Pins::LIBRARY.0 | Pins::OPAQUE.0))
+    }
+
+    fn intersects(self, other: Pins) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// Whether there is no reason.
     pub fn is_empty(self) -> bool {
         self.0 == 0

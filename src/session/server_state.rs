@@ -20,6 +20,9 @@ pub enum Copy {
     In,
 }
 
+/// Some client that had a connection before: what its functions and triggers did with sequences was not seen.
+pub const OTHERS: u64 = u64::MAX;
+
 /// The state of one server connection's session, as far as it matters to the next client.
 #[derive(Debug)]
 pub struct ServerState {
@@ -41,6 +44,8 @@ pub struct ServerState {
     pub failed: bool,
     /// The server said that it ends the connection.
     pub is_ending: bool,
+    /// Something may be left in it that no command takes away: it is closed when its client gives it back.
+    pub is_spoilt: bool,
     /// Whether an error was reported before the last ReadyForQuery.
     pub has_failed: bool,
     /// A transaction block was opened since the last ReadyForQuery.
@@ -60,8 +65,10 @@ pub struct ServerState {
     pub copy: Copy,
     /// What a message of Howdah's own was answered with, when that was an error: the ErrorResponse's body.
     pub own_error: Option<Box<[u8]>>,
-    /// The client that last advanced a sequence here; 0 is none.
+    /// The client that last advanced a sequence here; 0 is none, and [`OTHERS`] any that had it before.
     pub sequence_owner: u64,
+    /// The client that has it, or had it last; 0 is none.
+    pub client: u64,
     /// A statement that was prepared just now, and that turned out to give other columns than elsewhere: its id, or 0.
     pub changed: u64,
     /// Who uses it, for those who are notified from it.
@@ -81,6 +88,7 @@ impl ServerState {
             expected: Replies::default(),
             failed: false,
             is_ending: false,
+            is_spoilt: false,
             has_failed: false,
             has_begun: false,
             completed: 0,
@@ -91,8 +99,19 @@ impl ServerState {
             copy: Copy::None,
             own_error: None,
             sequence_owner: 0,
+            client: 0,
             changed: 0,
             sender: Arc::default(),
+        }
+    }
+
+    /// It is a client's now.
+    pub fn is_lent_to(&mut self, client: u64) {
+        if self.client != client {
+            if self.client != 0 {
+                self.sequence_owner = OTHERS;
+            }
+            self.client = client;
         }
     }
 
@@ -116,6 +135,25 @@ impl ServerState {
         self.is_quiet() && !self.unsynced
     }
 
+    /// Whether answers may stay with the server until it is told to send them (Flush): nothing behind the messages
+    /// that it was sent makes it.
+    pub fn keeps_answers(&self) -> bool {
+        let is_last = |entry: &Expected| entry.kind == Kind::CopyEnd;
+        // A Sync before the end of a COPY may turn out to be ignored.
+        self.expected.back().is_some_and(|last| self.unsynced || is_last(last))
+    }
+
+    /// Whether it says nothing more before it is sent more: it owes nothing, takes COPY data, or skips to Sync.
+    /// What was held is to be given again.
+    pub fn awaits_messages(&self) -> bool {
+        self.expected.is_empty() || self.skipping || self.copy == Copy::In
+    }
+
+    /// Whether it is in a transaction block that has not failed, as far as it has said.
+    pub fn stands_in_block(&self) -> bool {
+        self.status == TransactionStatus::InBlock && !self.failed
+    }
+
     /// Whether the transaction may have failed when the server comes to what is sent next, unless that is skipped.
     pub fn may_have_failed(&self) -> bool {
         let may_be_in_block =
@@ -127,7 +165,7 @@ impl ServerState {
     pub fn owes_synthetic(&self) -> bool {
         matches!(
             self.expected.front(),
-            Some(Expected { kind: Kind::ParseDone | Kind::CloseDone | Kind::CopyEnd, .. })
+            Some(Expected { kind: Kind::ParseDone | Kind::CloseDone | Kind::CopyEnd | Kind::Nothing, .. })
         )
     }
 

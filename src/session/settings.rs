@@ -13,8 +13,18 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 /// comparing pointers.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub struct Settings {
-    /// Lower-case name to the SQL statement that sets it, such as `SET timezone TO 'UTC'`.
+    /// Lower-case name to the SQL statement that sets it, such as `SET timezone TO 'UTC'`; to [`KNOWN`], where a
+    /// custom setting is only known by its name.
     values: BTreeMap<Box<str>, Box<[u8]>>,
+}
+
+/// Of a custom setting (`my.var`) that has no value any more: after RESET, ROLLBACK or SET LOCAL Postgres says that it
+/// is empty, where it was unknown before; and no SQL makes it unknown again.
+pub const KNOWN: &[u8] = b"";
+
+/// Whether a setting is one that no extension defines, perhaps.
+pub fn is_custom(name: &str) -> bool {
+    name.contains('.')
 }
 
 impl Settings {
@@ -44,10 +54,25 @@ impl Settings {
         Settings { values }
     }
 
-    /// Whether this has a setting of a name that no extension defines, perhaps, and that `to` has not.
-    /// No SQL takes such a setting away again: RESET leaves it empty, where it was unknown before.
+    /// What RESET leaves where a fresh connection has no value for `name`.
+    #[must_use]
+    pub fn reset(&self, name: &str) -> Settings {
+        if is_custom(name) { self.with(name, KNOWN) } else { self.without(name) }
+    }
+
+    /// A copy in which the custom settings of `of` are known, too.
+    #[must_use]
+    pub fn knowing(&self, of: &Settings) -> Settings {
+        let mut values = self.values.clone();
+        for name in of.values.keys().filter(|name| is_custom(name)) {
+            values.entry(name.clone()).or_insert_with(|| KNOWN.into());
+        }
+        Settings { values }
+    }
+
+    /// Whether this has a custom setting that `to` has not.
     pub fn has_custom_beyond(&self, to: &Settings) -> bool {
-        self.values.keys().any(|name| name.contains('.') && !to.values.contains_key(name))
+        self.values.keys().any(|name| is_custom(name) && !to.values.contains_key(name))
     }
 
     /// Names and statements, in order of name.
@@ -94,10 +119,16 @@ pub fn transition_sql(from: &Settings, to: &Settings) -> Vec<u8> {
     }
     for (name, replay) in to.iter() {
         if from.get(name) != Some(replay) && !IDENTITY.contains(&name) {
-            if name == PARTIAL && from.get(name).is_some() {
-                add(&reset_sql(name));
+            match replay {
+                KNOWN if from.get(name).is_some() => add(&reset_sql(name)),
+                KNOWN => add(&known_sql(name)),
+                _ => {
+                    if name == PARTIAL && from.get(name).is_some() {
+                        add(&reset_sql(name));
+                    }
+                    add(replay);
+                }
             }
-            add(replay);
         }
     }
     if drop_identity {
@@ -121,6 +152,13 @@ pub fn reset_sql(name: &str) -> Vec<u8> {
             format!("RESET {}", quoted.join(".")).into_bytes()
         }
     }
+}
+
+/// Makes a custom setting known that has no value; one that an extension defines stays as it is.
+fn known_sql(name: &str) -> Vec<u8> {
+    let name = format!("'{}'", name.replace('\'', "''"));
+    let value = format!("coalesce(pg_catalog.current_setting({name}, true), '')");
+    format!("SELECT pg_catalog.set_config({name}, {value}, true)").into_bytes()
 }
 
 /// Gives equal settings one allocation. Shared by all sessions; locked only at login and after a SET.
@@ -161,6 +199,11 @@ pub enum Change {
     },
     /// RESET of one.
     Reset {
+        /// Lower-case name.
+        name: Box<str>,
+    },
+    /// SET LOCAL of a custom setting: its name stays known.
+    Know {
         /// Lower-case name.
         name: Box<str>,
     },
@@ -219,12 +262,14 @@ impl Tracker {
             Change::Reset { name } => {
                 let base = match self.startup.get(name) {
                     Some(replay) => self.current.with(name, replay),
-                    None => self.current.without(name),
+                    None => self.current.reset(name),
                 };
                 if name.as_ref() == "session_authorization" { base.without("role") } else { base }
             }
+            Change::Know { name } if self.current.get(name).is_some() => return,
+            Change::Know { name } => self.current.with(name, KNOWN),
             Change::ResetAll { identity } => {
-                let mut next = Settings { values: self.startup.values.clone() };
+                let mut next = self.startup.knowing(&self.current);
                 if !identity {
                     for name in IDENTITY {
                         if let Some(replay) = self.current.get(name) {
@@ -271,7 +316,7 @@ impl Tracker {
     pub fn rollback_to(&mut self, name: &[u8]) {
         if let Some(at) = self.savepoints.iter().rposition(|(known, _)| known.as_ref() == name) {
             if let Some((_, settings)) = self.savepoints.get(at) {
-                self.current = Arc::clone(settings);
+                self.current = going_back(&self.current, settings);
             }
             self.savepoints.truncate(at + 1);
         }
@@ -288,10 +333,16 @@ impl Tracker {
     /// The transaction rolled back.
     pub fn rollback(&mut self) {
         if !Arc::ptr_eq(&self.committed, &self.current) {
-            self.current = Arc::clone(&self.committed);
+            self.current = going_back(&self.current, &self.committed);
+            self.committed = Arc::clone(&self.current);
         }
         self.savepoints.clear();
     }
+}
+
+/// What holds when `now` is undone: `before`, but what is known stays known.
+fn going_back(now: &Settings, before: &Arc<Settings>) -> Arc<Settings> {
+    if now.has_custom_beyond(before) { Arc::new(before.knowing(now)) } else { Arc::clone(before) }
 }
 
 #[cfg(test)]

@@ -198,7 +198,7 @@ impl Session {
                     startup.iter().filter(|(known, _)| *known == name.as_ref()).collect()
                 }
                 Change::ResetAll { .. } => startup.iter().collect(),
-                Change::Set { .. } => Vec::new(),
+                Change::Set { .. } | Change::Know { .. } => Vec::new(),
             }
         };
         let list = changes.iter().flat_map(restored);

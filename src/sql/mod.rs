@@ -23,6 +23,7 @@ pub mod literal;
 pub mod names;
 pub mod parse;
 mod place;
+pub mod plpgsql;
 pub mod prepared;
 pub mod query;
 pub mod redacted;

@@ -53,15 +53,22 @@ pub enum SettingCommand {
     ResetAll,
 }
 
-/// One call of set_config with constant arguments.
+/// One call of set_config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigCall {
     /// Canonical name.
     pub name: String,
-    /// New value.
-    pub value: Vec<u8>,
-    /// The third argument.
-    pub scope: Scope,
+    /// The other arguments.
+    pub value: ConfigValue,
+}
+
+/// What a call of set_config sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigValue {
+    /// This, for the session.
+    Session(Vec<u8>),
+    /// Something, to the end of the transaction.
+    Local,
 }
 
 /// Reads a SET or RESET of settings.
@@ -273,7 +280,7 @@ fn characteristics(modes: Modes) -> Option<SettingCommand> {
     (!changes.is_empty()).then_some(SettingCommand::Characteristics(changes))
 }
 
-/// Reads a statement that is nothing but calls of set_config with constants:
+/// Reads a statement that is nothing but calls of set_config with constants, or for the transaction with parameters:
 /// `SELECT [pg_catalog.]set_config('name', 'value', true|false) [[AS] label], ...`.
 pub fn parse_set_config(statement: &[u8], standard_conforming_strings: bool) -> Option<Vec<ConfigCall>> {
     let mut cursor = Cursor::new(statement, standard_conforming_strings);
@@ -307,18 +314,27 @@ fn config_call(cursor: &mut Cursor<'_>) -> Option<ConfigCall> {
     if !cursor.eat_kind(TokenKind::Comma) {
         return None;
     }
-    let value = cursor.string()?.into_owned();
+    let constant = cursor.string().map(|value| value.into_owned());
+    if constant.is_none() && !parameter(cursor) {
+        return None;
+    }
     if !cursor.eat_kind(TokenKind::Comma) {
         return None;
     }
-    let scope = if cursor.eat(b"true") {
-        Scope::Local
+    let value = if cursor.eat(b"true") {
+        ConfigValue::Local
     } else if cursor.eat(b"false") {
-        Scope::Session
+        ConfigValue::Session(constant?)
     } else {
         return None;
     };
-    cursor.eat_kind(TokenKind::ParenClose).then_some(ConfigCall { name, value, scope })
+    cursor.eat_kind(TokenKind::ParenClose).then_some(ConfigCall { name, value })
+}
+
+/// Goes past `$1` or `$1::text`.
+fn parameter(cursor: &mut Cursor<'_>) -> bool {
+    cursor.eat_kind(TokenKind::Param)
+        && (!cursor.eat_kind(TokenKind::TypeCast) || cursor.eat(b"text") || cursor.eat(b"varchar"))
 }
 
 /// The SQL, without a semicolon, that gives a setting this value for the session.

@@ -101,13 +101,18 @@ fn set_config_is_read_only_if_it_is_the_whole_statement() {
     assert_eq!(
         calls,
         [
-            ConfigCall { name: "search_path".into(), value: b"".to_vec(), scope: Scope::Session },
-            ConfigCall { name: "a.b".into(), value: b"x'y".to_vec(), scope: Scope::Local },
+            ConfigCall { name: "search_path".into(), value: ConfigValue::Session(b"".to_vec()) },
+            ConfigCall { name: "a.b".into(), value: ConfigValue::Local },
         ]
     );
+    let calls =
+        parse_set_config(b"select set_config('a.b', $1, true), set_config('c', $2::text, true)", true);
+    assert!(calls.unwrap().iter().all(|call| call.value == ConfigValue::Local));
     for sql in [
         "select set_config('a', 'b', false) from t",
         "select set_config('a', $1, false)",
+        "select set_config('a', $1 || 'b', true)",
+        "select set_config($1, 'b', true)",
         "select set_config('a', 'b' || 'c', false)",
         "select other.set_config('a', 'b', false)",
         "select \"SET_CONFIG\"('a', 'b', false)",

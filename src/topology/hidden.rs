@@ -6,13 +6,15 @@ use std::collections::HashSet;
 /// The statements that read it, as one simple query of rows for [`hidden_state`].
 ///
 /// `code`: user-defined functions that are not part of an extension, with their source; `uses`: what else
-/// depends on one of them. A body of parsed SQL is given by the names it calls, since printing it would lock
+/// depends on one of them. On functions of Postgres's own nothing is said to depend: their numbers are looked for in
+/// parsed expressions. A body of parsed SQL is given by the names it calls, since printing it would lock
 /// the tables that it reads, and wait for whoever changes them.
 pub(super) const HIDDEN_SQL: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL client_encoding = 'UTF8'; \
     SET LOCAL search_path = pg_catalog; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
     SET LOCAL jit = off; \
     WITH code AS ( \
-      SELECT p.oid, p.proname, coalesce(p.prosrc, '') AS source, p.prosqlbody::text AS body, l.lanname \
+      SELECT p.oid, p.proname, coalesce(p.prosrc, '') || coalesce(( \
+          SELECT ' set_config' FROM unnest(p.proconfig) c WHERE split_part(c, '=', 1) LIKE '%.%' LIMIT 1), '') AS source, p.prosqlbody::text AS body, l.lanname \
       FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace \
       WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND l.lanname NOT IN ('c', 'internal') \
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e') \
@@ -42,7 +44,25 @@ pub(super) const HIDDEN_SQL: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SE
     LEFT JOIN pg_proc a ON d.classid = 'pg_proc'::regclass AND a.oid = d.objid \
     LEFT JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid \
     LEFT JOIN pg_type t ON t.oid = c.contypid \
-    WHERE u.oid IS NOT NULL OR (v.oid IS NOT NULL AND v.oid IS DISTINCT FROM r.oid)";
+    WHERE u.oid IS NOT NULL OR (v.oid IS NOT NULL AND v.oid IS DISTINCT FROM r.oid) \
+    UNION ALL \
+    SELECT 'code', s.name, string_agg(DISTINCT p.proname, ' '), 'sql', s.reach FROM ( \
+      SELECT r.relname AS name, w.ev_action::text AS tree, 'named' AS reach, r.relnamespace AS space \
+        FROM pg_rewrite w JOIN pg_class r ON r.oid = w.ev_class \
+      UNION ALL SELECT r.relname, d.adbin::text, 'writes', r.relnamespace \
+        FROM pg_attrdef d JOIN pg_class r ON r.oid = d.adrelid \
+      UNION ALL SELECT coalesce(r.relname, t.typname), c.conbin::text, 'writes', c.connamespace FROM pg_constraint c \
+        LEFT JOIN pg_class r ON r.oid = c.conrelid LEFT JOIN pg_type t ON t.oid = c.contypid \
+      UNION ALL SELECT r.relname, concat(p.polqual::text, p.polwithcheck::text), 'named', r.relnamespace \
+        FROM pg_policy p JOIN pg_class r ON r.oid = p.polrelid \
+      UNION ALL SELECT r.relname, g.tgqual::text, 'writes', r.relnamespace \
+        FROM pg_trigger g JOIN pg_class r ON r.oid = g.tgrelid \
+      UNION ALL SELECT f.proname, f.proargdefaults::text, 'named', f.pronamespace FROM pg_proc f \
+    ) s JOIN pg_proc p ON s.tree LIKE '%:funcid ' || p.oid || ' %' \
+    WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN ('set_config', 'setseed', \
+      'pg_advisory_lock', 'pg_advisory_lock_shared', 'pg_try_advisory_lock', 'pg_try_advisory_lock_shared') \
+    AND s.space NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema')) \
+    GROUP BY s.name, s.reach";
 
 /// One row of [`HIDDEN_SQL`].
 struct Row<'a> {

@@ -230,7 +230,7 @@ impl Answer {
         (&self.columns, &self.tags, &self.error, self.status)
             == (&limited.columns, &limited.tags, &limited.error, limited.status)
             && self.rows.len() == limited.rows.len()
-            && self.rows.iter().all(|row| take(row))
+            && self.rows.iter().all(&mut take)
     }
 
     /// The error's message.

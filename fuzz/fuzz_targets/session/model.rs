@@ -5,7 +5,7 @@
 use super::setting::Setting;
 use howdah::error::SqlError;
 use howdah::protocol::read::Reader;
-use howdah::protocol::{TransactionStatus, backend, frontend, write};
+use howdah::protocol::{TransactionStatus, backend, frame, frontend, write};
 use howdah::sqlstate::SqlState;
 use std::collections::HashMap;
 
@@ -21,6 +21,8 @@ pub struct Server {
     skipping: bool,
     copying: Option<Copying>,
     setting: Setting,
+    /// What it has said, and not sent.
+    unsent: Vec<u8>,
     /// It ended the connection.
     pub is_lost: bool,
 }
@@ -63,8 +65,24 @@ impl Server {
         Server { setting: Setting::new(setting), ..Server::default() }
     }
 
-    /// Answers one message.
+    /// Answers one message. Like Postgres it sends what it has said only where it has to.
     pub fn run(&mut self, frame: &[u8], out: &mut Vec<u8>) {
+        let heeds_flush = !self.skipping && self.copying.is_none();
+        let mut said = Vec::new();
+        self.answer(frame, &mut said);
+        let is_sent = (frame[0] == frontend::FLUSH && heeds_flush) || makes_send(&said);
+        self.unsent.append(&mut said);
+        if is_sent {
+            self.send(out);
+        }
+    }
+
+    /// Sends what it has said.
+    pub fn send(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.unsent);
+    }
+
+    fn answer(&mut self, frame: &[u8], out: &mut Vec<u8>) {
         let (tag, body) = (frame[0], &frame[5..]);
         if self.is_lost {
             return;
@@ -373,6 +391,20 @@ impl Server {
         }
         self.execute(&row_sql, row_count, out)
     }
+}
+
+/// Whether Postgres sends what it has said when these messages are among it.
+fn makes_send(mut said: &[u8]) -> bool {
+    while let Ok(Some(header)) = frame::header(said) {
+        if matches!(
+            header.tag,
+            backend::ERROR_RESPONSE | backend::READY_FOR_QUERY | backend::COPY_IN_RESPONSE
+        ) {
+            return true;
+        }
+        said = &said[header.frame_len..];
+    }
+    false
 }
 
 /// Rows that say which statement they are of.

@@ -13,7 +13,7 @@ use howdah::session::{Pooling, Session, Shared, Step, Tools};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const STATEMENTS: [&str; 32] = [
+const STATEMENTS: [&str; 34] = [
     "select 1",
     "select 2",
     "insert into t values (1)",
@@ -46,6 +46,8 @@ const STATEMENTS: [&str; 32] = [
     "begin; set x to 4",
     "begin; set local x to 5; select x",
     "reset x; commit; select x",
+    "copy t from stdin; copy t from stdin; select 2",
+    "set x to 6; copy t from stdin; select fail()",
 ];
 /// How often a message may be held.
 const HOLDS_MAX: usize = 3;
@@ -206,8 +208,13 @@ impl Connection {
                 Err(_) => return false,
                 Ok(Step::Taken) => return true,
                 Ok(Step::Held) => {
+                    if self.state.keeps_answers() {
+                        write::flush(&mut self.sent);
+                    }
                     self.serve();
                     self.take(client, shared, usize::MAX);
+                    let goes_on = self.server.is_lost || self.state.awaits_messages();
+                    assert!(goes_on, "waits for ever: {}", message.escape_ascii());
                 }
             }
             if self.server.is_lost {
@@ -267,6 +274,8 @@ impl Connection {
     /// Everything is answered and told: by now Howdah's client has been told what the other was.
     fn settle(&mut self, client: &mut Client, shared: &Shared) {
         self.serve();
+        self.server.send(&mut self.replies);
+        client.own.send(&mut client.own_told);
         self.take(client, shared, usize::MAX);
         if self.server.is_lost || client.own.is_lost {
             // Postgres ends such a connection.

@@ -285,7 +285,7 @@ impl Client {
                 .lease
                 .as_mut()
                 .and_then(|lease| lease.connection())
-                .is_some_and(|connection| connection.state.status == TransactionStatus::InBlock);
+                .is_some_and(|connection| connection.state.stands_in_block());
             for sql in everywhere.into_iter().filter(|_| followed) {
                 self.run_on_parked(&sql).await?;
             }

@@ -29,7 +29,7 @@ impl Client {
     }
 
     /// Whether such a transaction is open.
-    pub(super) fn is_implicit(&self) -> bool {
+    pub(in crate::frontend) fn is_implicit(&self) -> bool {
         self.routed.as_deref().and_then(|routed| routed.block.as_ref()).is_some_and(|block| block.is_implicit)
     }
 

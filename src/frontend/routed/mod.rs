@@ -50,6 +50,8 @@ pub(super) struct Routed {
     block: Option<Block>,
     /// Whether statements run that end together: parameters are told behind the last.
     in_steps: bool,
+    /// A COPY of a step was ended, since it takes data that the step cannot have.
+    broke_copy: bool,
     /// Whether nothing was told or sent yet of the message at hand: it can be planned anew.
     is_untouched: bool,
     /// Prepared statements by the client's name; the unnamed one's is empty.
@@ -69,12 +71,23 @@ impl Routed {
             parked: Vec::new(),
             block: None,
             in_steps: false,
+            broke_copy: false,
             is_untouched: false,
             statements: BTreeMap::new(),
             portals: BTreeMap::new(),
             lifted: Template::default(),
             memo: None,
         }
+    }
+
+    /// Whether a COPY was ended since last asked.
+    fn take_broke_copy(&mut self) -> bool {
+        std::mem::take(&mut self.broke_copy)
+    }
+
+    /// Whether a step is run of something longer.
+    pub(super) fn is_in_steps(&self) -> bool {
+        self.in_steps
     }
 
     fn home(&self) -> ShardId {

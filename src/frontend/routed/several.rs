@@ -281,9 +281,9 @@ fn too_long() -> SqlError {
     )
 }
 
-fn copy_among() -> SqlError {
+pub(super) fn copy_among() -> SqlError {
     SqlError::refused(
-        "COPY FROM STDIN together with statements of other shards in one message is not supported",
+        "COPY FROM STDIN together with statements of other shards in one message or pipeline is not supported",
         "Send COPY alone.",
     )
 }

@@ -4,22 +4,27 @@ use super::super::client::{Client, End};
 use super::super::relay::{Event, with_scratch};
 use super::block::{Block, Command, command};
 use super::scatter::{Ask, Describe, Spread};
+use super::several::copy_among;
 use super::several_without_sync;
+use crate::backend::ServerConnection;
 use crate::error::SqlError;
 use crate::exec::{Literals, Memo, Spanned};
 use crate::ids::ShardId;
 use crate::plan::{Bound, Planned, Values, bind, explain};
 use crate::protocol::frame::HEADER_LEN;
-use crate::protocol::{TransactionStatus, frontend};
+use crate::protocol::{TransactionStatus, frontend, write};
 use crate::rules::Rules;
+use crate::session::expected::{Expected, OnError};
 use crate::session::query_text;
+use crate::session::server_state::Copy;
 use crate::sql::scan::Statement as Scanned;
-use crate::sql::settings::{Scope, parse_set_config};
+use crate::sql::settings::{ConfigValue, parse_set_config};
 use crate::sql::transaction::{Modes, begin_tag};
 use crate::sql::{Effects, Kind, scan};
 use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
+use std::task::Poll;
 
 /// Where one statement goes.
 #[derive(Debug)]
@@ -191,7 +196,7 @@ impl Client {
         }
         if statement.effects.contains(Effects::SET_CONFIG) {
             let calls = parse_set_config(text, scs);
-            if !calls.is_some_and(|calls| calls.iter().all(|call| call.scope == Scope::Session)) {
+            if !calls.is_some_and(|calls| calls.iter().all(|call| call.value != ConfigValue::Local)) {
                 return Err(SqlError::refused(
                     "set_config for a transaction, or with computed arguments, is not supported yet with several shards",
                     "Use SET or SET LOCAL, or set_config with constants for the session.",
@@ -376,14 +381,46 @@ impl Client {
     /// Waits until the connection in use owes nothing, without letting go of it.
     pub(super) async fn wait_quiet_keeping(&mut self) -> Result<(), End> {
         self.ask_for_replies();
-        while !self.is_quiet() {
-            match poll_fn(|cx| self.poll_relay(cx)).await {
+        while self.owes_without_data()? {
+            let event = poll_fn(|cx| match self.poll_relay(cx) {
+                // A server that takes data says nothing more.
+                Poll::Pending if self.is_copying() => Poll::Ready(Event::Settled),
+                other => other,
+            });
+            match event.await {
                 Event::Input | Event::Settled => {}
                 Event::ClientGone => return Err(End::Gone),
                 Event::ServerGone { in_message, reason } => self.server_gone(in_message, reason)?,
             }
         }
         Ok(())
+    }
+
+    /// Whether the connection in use owes answers. A COPY that would need the client's data is ended: what
+    /// comes from the client now stands behind the statement that is being waited for.
+    fn owes_without_data(&mut self) -> Result<bool, End> {
+        let in_steps = self.routed()?.is_in_steps();
+        let Some(ServerConnection { state, out, .. }) =
+            self.lease.as_mut().and_then(|lease| lease.connection())
+        else {
+            return Ok(false);
+        };
+        if state.copy == Copy::In {
+            state.copy = Copy::None;
+            if let Some(entry) = state.expected.front_mut() {
+                entry.on_error = Some(OnError::Replace(Box::new(copy_among())));
+            }
+            write::message(out, frontend::COPY_FAIL, |b| write::cstr(b, b""));
+            if in_steps && state.unsynced {
+                // The step's own Sync came while the server took data, and was ignored.
+                state.expected.push_back(Expected::end_of_step());
+                state.unsynced = false;
+                write::sync(out);
+            }
+            self.routed()?.broke_copy = in_steps;
+            return Ok(true);
+        }
+        Ok(!state.expected.is_empty())
     }
 
     /// A statement that every shard of the block must run: savepoints, SET LOCAL.
@@ -396,7 +433,7 @@ impl Client {
             .lease
             .as_mut()
             .and_then(|lease| lease.connection())
-            .is_some_and(|connection| connection.state.status == TransactionStatus::InBlock);
+            .is_some_and(|connection| connection.state.stands_in_block());
         if followed {
             self.run_on_parked(&statement).await?;
         }
@@ -431,7 +468,7 @@ pub(super) fn target_of<V: Values>(planned: &Planned, values: &V, rules: &Rules)
     Ok(match bind(planned, rules, values)? {
         Bound::Single(shard) => Target::Shard(shard),
         Bound::Scatter { scatter, shards, limits } => {
-            Target::Scatter(Spread { scatter: scatter.clone(), shards: shards.iter().collect(), limits })
+            Target::Scatter(Spread { scatter: Arc::clone(scatter), shards: shards.iter().collect(), limits })
         }
         Bound::Explain(explained) => {
             let inner = bind(&explained.inner, rules, values);

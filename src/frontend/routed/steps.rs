@@ -82,6 +82,10 @@ impl Client {
             match *tag {
                 frontend::SYNC => {
                     failed = failed || self.run_step(&mut run.step).await?;
+                    if self.routed()?.take_broke_copy() {
+                        // While a server takes data it ignores Sync: the client sends another.
+                        break;
+                    }
                     self.end_implicit(!failed).await?;
                     self.forget_closed(frames);
                     return self.end_of_steps().await;
@@ -94,6 +98,9 @@ impl Client {
         failed = failed || self.run_step(&mut run.step).await?;
         self.forget_closed(frames);
         self.session.set_skipping(failed);
+        let routed = self.routed()?;
+        routed.in_steps = false;
+        routed.broke_copy = false;
         Ok(())
     }
 
