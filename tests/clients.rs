@@ -103,3 +103,71 @@ fn a_planted_difference_is_seen() {
     assert_eq!(expected, printed("psycopg3.py", Relay::start(postgres.port, Fault::None).port));
     assert_ne!(expected, printed("psycopg3.py", Relay::start(postgres.port, Fault::FlipBit(b'D')).port));
 }
+
+/// Types made in another order on every shard, after others, so that each has OIDs of its own.
+fn people(shard: usize) -> String {
+    let mut parts = vec![
+        "create type mood as enum ('sad', 'ok', 'happy')".to_owned(),
+        "create type span as range (subtype = float8)".to_owned(),
+    ];
+    parts.rotate_left(shard % 2);
+    for other in 0..shard * 3 {
+        parts.insert(0, format!("create type other{other} as (a int, b text)"));
+        parts.insert(0, format!("create table other_table{other} (a int)"));
+    }
+    parts.extend([
+        "create domain weekday as mood default 'ok'".to_owned(),
+        "create type address as (street text, is_let bool, feels mood)".to_owned(),
+        "create table people (id int8 primary key, moods mood[], home address, past address[], mood mood,
+           spans span[] default '{\"[1,2]\",empty}', weekday weekday)"
+            .to_owned(),
+    ]);
+    parts.join(";\n")
+}
+
+/// What a program prints on plain Postgres, and over three shards with `config`'s text changed.
+fn printed_over_shards(program: &str, change: impl Fn(String) -> String) -> (String, String) {
+    let plain = Postgres::start();
+    plain.app().run(&people(0));
+    let (expected, well) = printed(program, plain.port);
+    assert!(well && expected.lines().count() > 10, "{program} fails on plain Postgres:\n{expected}");
+    let shards: Vec<Postgres> = (0..3).map(|_| Postgres::start()).collect();
+    shards.iter().enumerate().for_each(|(number, shard)| drop(shard.app().run(&people(number))));
+    let rules = support::process::temporary_folder("rules");
+    let text =
+        "[[group]]\nname = \"people\"\n\n[[sharded]]\ntable = \"people\"\nkey = \"id\"\ngroup = \"people\"\n";
+    std::fs::write(rules.join("rules.toml"), text).unwrap();
+    let ports: Vec<u16> = shards.iter().map(|shard| shard.port).collect();
+    let config = Config::new(&ports).rules(rules).pool("size", 3);
+    let howdah = Howdah::start(&Config::of_text(change(config.text(0))));
+    (expected, printed(program, howdah.port).0)
+}
+
+/// As [`prints_the_same`], over three shards.
+fn prints_the_same_over_shards(program: &str) {
+    let (expected, found) = printed_over_shards(program, |text| text);
+    for (number, (left, right)) in expected.lines().zip(found.lines()).enumerate() {
+        assert_eq!(left, right, "line {} of {program}; all of it:\n{found}", number + 1);
+    }
+    assert_eq!(expected, found);
+}
+
+#[test]
+fn asyncpg_over_shards_with_other_oids() {
+    prints_the_same_over_shards("oids_asyncpg.py");
+}
+
+#[test]
+fn psycopg_3_over_shards_with_other_oids() {
+    prints_the_same_over_shards("oids_psycopg.py");
+}
+
+/// Without a maintenance user nobody knows the shards' OIDs.
+#[test]
+fn oids_that_are_not_translated_are_seen() {
+    for program in ["oids_asyncpg.py", "oids_psycopg.py"] {
+        let (expected, found) =
+            printed_over_shards(program, |text| text.replace("maintenance_user = \"app\"\n", ""));
+        assert_ne!(expected, found, "{program}");
+    }
+}

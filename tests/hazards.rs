@@ -45,6 +45,7 @@ const HOME: &str = "
     create function from_pair(pair) returns int language sql stable as 'select count(*)::int from users';
     create cast (pair as int) with function from_pair(pair) as implicit;
     create cast (int as pair) with function to_pair(int) as implicit;
+    create function version() returns text language sql stable as 'select count(*)::text from users';
     create function user_ok(int) returns bool language sql stable as 'select count(*) > $1 from users';
     create function user_n(int) returns int language sql stable as 'select count(*)::int + $1 from users';
     create function user_alike(int, int) returns bool language sql stable as 'select count(*) > 30 from users';

@@ -13,6 +13,7 @@ use support::config::Config;
 use support::eventually;
 use support::link::Link;
 use support::postgres::Postgres;
+use support::process;
 use support::proxy::Howdah;
 
 // ---- the bucket map ----
@@ -151,13 +152,35 @@ fn a_maintenance_user_without_the_right_to_make_the_store_is_told_which() {
     };
     let said = Howdah::refused(&Config::of_text(text(0)));
     assert!(said.contains("GRANT CREATE ON DATABASE \"app\" TO"), "{said}");
+    let file = process::temporary_folder("check").join("howdah.toml");
+    std::fs::write(&file, text(6432)).unwrap();
+    let check = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_howdah"));
+        let done = command.arg("check").arg("--config").arg(&file).output().unwrap();
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let found = "may not make the schema `howdah`";
+    assert!(check().contains(found), "{}", check());
     all[0].app().run("grant create on database app to keeper");
+    assert!(!check().contains(found), "{}", check());
     let howdah = begin(&Config::of_text(text(0)));
     assert_eq!(howdah.app().value("select count(*) from users"), "0");
     assert_eq!(
         all[0].app().value("select nspowner::regrole from pg_namespace where nspname = 'howdah'"),
         "keeper"
     );
+}
+
+#[test]
+fn a_maintenance_user_that_cannot_log_in_is_told_at_the_start() {
+    let all = shards(1);
+    let rules = rules(RULES);
+    let text = config(&all, &rules)
+        .text(0)
+        .replace("maintenance_user = \"app\"", "maintenance_user = \"nobody_here\"");
+    let said = Howdah::refused(&Config::of_text(text));
+    assert!(said.contains("role \"nobody_here\" does not exist (28000)"), "{said}");
+    assert!(said.contains("HINT: Let the maintenance user log in on every shard"), "{said}");
 }
 
 // ---- leases ----

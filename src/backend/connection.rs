@@ -1,15 +1,17 @@
 //! One connection to a Postgres server, as the pool keeps it and a client uses it.
 
 use super::connect::Connected;
+use super::oids::{OidSlot, Translator};
 use crate::net::stream::Stream;
 use crate::protocol::write;
 use crate::session::server_state::ServerState;
 use crate::session::{Shared, params::Parameters};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::Notify;
@@ -88,6 +90,11 @@ pub struct ServerConnection {
     pub generation: u64,
     shared: Arc<Shared>,
     broken: bool,
+    /// The shard's OIDs; none on the home shard.
+    oids: Option<Arc<OidSlot>>,
+    /// The version of them that `translator` is of.
+    oids_version: u64,
+    translator: Option<Box<Translator>>,
     permit: Option<OpenPermit>,
     /// Lives as long as this: the pool knows by it which connections are open.
     info: Arc<ServerInfo>,
@@ -126,8 +133,38 @@ impl ServerConnection {
             generation,
             shared: Arc::clone(shared),
             broken: false,
+            oids: None,
+            oids_version: 0,
+            translator: None,
             permit: Some(permit),
             info,
+        }
+    }
+
+    /// From now on messages are in the home shard's OIDs, whatever the shard's are.
+    pub fn follow_oids(&mut self, slot: Option<&Arc<OidSlot>>) {
+        self.oids = slot.cloned();
+        self.renew_oids();
+    }
+
+    /// To be called while nothing is owed: takes the shard's OIDs as they are now.
+    #[inline]
+    pub fn renew_oids(&mut self) {
+        if let Some(version) = self.oids.as_ref().map(|slot| slot.version())
+            && version != self.oids_version
+        {
+            self.take_oids(version);
+        }
+    }
+
+    #[cold]
+    fn take_oids(&mut self, version: u64) {
+        let map = self.oids.as_ref().and_then(|slot| slot.map());
+        self.oids_version = version;
+        self.state.oids = map.clone();
+        self.translator = map.filter(|map| map.is_needed()).map(|map| Box::new(Translator::new(map)));
+        if self.translator.is_some() {
+            self.state.oids = None;
         }
     }
 
@@ -155,6 +192,7 @@ impl ServerConnection {
             && self.partial.is_empty()
             && self.passing == 0
             && self.out.is_empty()
+            && self.translator.as_ref().is_none_or(|translator| translator.is_idle())
     }
 
     /// How many bytes wait to be sent.
@@ -163,28 +201,57 @@ impl ServerConnection {
     }
 
     /// Reads what is there into `buffer`; 0 bytes is the end.
-    pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<std::io::Result<usize>> {
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.translator.is_some() {
+            return self.poll_read_translated(cx, buffer);
+        }
         let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(0)) };
-        let mut buffer = ReadBuf::new(buffer);
-        match tokio::io::AsyncRead::poll_read(Pin::new(stream), cx, &mut buffer) {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(buffer.filled().len())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
+        read_some(stream, cx, buffer)
+    }
+
+    #[cold]
+    fn poll_read_translated(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let (Some(stream), Some(translator)) = (&mut self.stream, &mut self.translator) else {
+                return Poll::Ready(Ok(0));
+            };
+            let given = translator.give(buffer);
+            if given > 0 {
+                return Poll::Ready(Ok(given));
+            }
+            let count = ready!(read_some(stream, cx, buffer))?;
+            if count == 0 && !translator.end() {
+                return Poll::Ready(Ok(0));
+            }
+            translator.received(buffer.get(..count).unwrap_or_default());
+            if !self.out.is_empty() {
+                // It may have waited for this. Errors are met again by who flushes.
+                let _sent_or_waits = self.poll_flush(cx);
+            }
         }
     }
 
     /// Sends what waits in `out`; ready when nothing is left.
-    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(stream) = &mut self.stream else {
-            return Poll::Ready(Err(std::io::ErrorKind::NotConnected.into()));
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
-        while let Some(rest) = self.out.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut *stream).poll_write(cx, rest) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(n)) => self.sent += n,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
-            }
+        match &mut self.translator {
+            None => ready!(write_all(stream, cx, &self.out, &mut self.sent))?,
+            Some(translator) => loop {
+                ready!(write_all(stream, cx, &translator.wire, &mut translator.sent))?;
+                translator.wire.clear();
+                translator.sent = 0;
+                self.sent += translator.send(self.out.get(self.sent..).unwrap_or_default());
+                if !translator.wire.is_empty() {
+                    continue;
+                }
+                if self.sent < self.out.len() {
+                    // The server has to answer first: who reads that goes on here.
+                    return Poll::Pending;
+                }
+                break;
+            },
         }
         self.out.clear();
         self.sent = 0;
@@ -221,6 +288,28 @@ impl ServerConnection {
             }
         }
     }
+}
+
+fn read_some(stream: &mut Stream, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    let mut buffer = ReadBuf::new(buffer);
+    ready!(tokio::io::AsyncRead::poll_read(Pin::new(stream), cx, &mut buffer))?;
+    Poll::Ready(Ok(buffer.filled().len()))
+}
+
+/// Sends `bytes` from `sent` on, and counts them.
+fn write_all(
+    stream: &mut Stream,
+    cx: &mut Context<'_>,
+    bytes: &[u8],
+    sent: &mut usize,
+) -> Poll<io::Result<()>> {
+    while let Some(rest) = bytes.get(*sent..).filter(|rest| !rest.is_empty()) {
+        match ready!(Pin::new(&mut *stream).poll_write(cx, rest))? {
+            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            count => *sent += count,
+        }
+    }
+    Poll::Ready(Ok(()))
 }
 
 impl Drop for ServerConnection {

@@ -4,6 +4,8 @@ pub mod auth_query;
 pub mod connect;
 mod connection;
 pub mod login;
+mod oids;
 pub mod query;
 
 pub use connection::{OpenPermit, ServerConnection, ServerInfo};
+pub use oids::OidSlot;

@@ -9,6 +9,7 @@ pub mod builtin;
 mod database;
 mod function;
 mod impure;
+mod oids;
 mod relation;
 mod rows;
 mod search_path;
@@ -16,6 +17,7 @@ mod types;
 
 pub use database::{Collation, CollationProvider, DEFAULT_COLLATION, DatabaseFacts};
 pub use function::{Cast, Function, FunctionKind, FunctionName, Volatility};
+pub use oids::OidMap;
 pub use relation::{
     Column, ColumnDefault, Constraint, ConstraintKind, ForeignKey, ForeignKeyAction, Identity, PartitionKey,
     PartitionStrategy, Relation, RelationKind, Trigger, View,

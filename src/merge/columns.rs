@@ -1,5 +1,6 @@
 //! RowDescription: reading it, writing it, and whether two shards' agree.
 
+use crate::catalog::OidMap;
 use crate::error::SqlError;
 use crate::protocol::read::{Malformed, Reader};
 use crate::protocol::{backend, write};
@@ -57,6 +58,14 @@ fn columns(body: &[u8]) -> Result<Vec<Column>, Malformed> {
     Ok(columns)
 }
 
+/// Makes a shard's OIDs those that clients see.
+pub(super) fn translate(columns: &mut [Column], oids: &OidMap) {
+    for column in columns {
+        column.table_oid = oids.table_to_home(column.table_oid);
+        column.type_oid = oids.type_to_home(column.type_oid);
+    }
+}
+
 /// Appends a RowDescription.
 pub(super) fn put(columns: &[Column], out: &mut Vec<u8>) {
     write::message(out, backend::ROW_DESCRIPTION, |b| {
@@ -84,6 +93,6 @@ pub(super) fn agree(one: &[Column], other: &[Column]) -> Result<(), SqlError> {
     };
     Err(SqlError::refused(
         message,
-        "Give the table the same columns and types on every shard; types made by users have other OIDs on each, which is not supported yet.",
+        "Give the table the same columns and types on every shard; with a `maintenance_user`, SHOW DRIFT tells where they differ, and types may have other OIDs on each.",
     ))
 }

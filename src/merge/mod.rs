@@ -24,6 +24,7 @@ pub use leg::Want;
 pub use plan::{Combine, LimitSource, Limits, MergeKind, MergePlan, OutputColumn, SortKey};
 pub use setup::{Setup, Step};
 
+use crate::catalog::OidMap;
 use crate::error::SqlError;
 use crate::protocol::{backend, write};
 use columns::Column;
@@ -33,6 +34,7 @@ use keys::{KeyBytes, Keys};
 use leg::{Leg, Phase};
 use row::Field;
 use setup::OwnSetup;
+use std::sync::Arc;
 use tag::Tag;
 use tree::Tree;
 
@@ -64,6 +66,8 @@ pub struct Merge {
     tag: Option<Tag>,
     /// What the message at which the last poll stopped makes fail.
     error: Option<SqlError>,
+    /// Where columns are described in a shard's OIDs: those that clients see.
+    oids: Option<Arc<OidMap>>,
 }
 
 /// How rows are put together, with what that needs.
@@ -119,7 +123,13 @@ impl Merge {
             rows: Rows { offset: setup.limits.offset, limit: setup.limits.limit, ..Rows::default() },
             tag: None,
             error: None,
+            oids: None,
         }
+    }
+
+    /// Says how the OIDs of the leg whose description clients see are translated for them.
+    pub fn tell_oids(&mut self, oids: Option<Arc<OidMap>>) {
+        self.oids = oids;
     }
 
     /// Room for a leg's next bytes; never empty.
@@ -371,6 +381,9 @@ impl Merge {
             }
         };
         if self.setup.describes {
+            if let Some(oids) = &self.oids {
+                columns::translate(&mut shown, oids);
+            }
             columns::put(&shown, out);
         }
         Ok(())

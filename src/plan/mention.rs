@@ -111,8 +111,13 @@ impl Mentions {
         };
         let is_call = after == Some(TokenKind::ParenOpen);
         let is_field = before == Some(TokenKind::Dot);
+        // `pg_catalog.version()`, whatever users call by the same name elsewhere.
+        let is_builtin = is_call
+            && is_field
+            && self.names.last().is_some_and(|schema| schema == "pg_catalog")
+            && !schema.catalog().functions_named(&name).iter().any(|one| one.schema == "pg_catalog");
         let is_hidden_access = |function: crate::catalog::FunctionName| {
-            !function.is_pure && (is_call || (is_field && function.takes_row))
+            !function.is_pure && !is_builtin && (is_call || (is_field && function.takes_row))
         };
         if schema.catalog().function(&name).is_some_and(is_hidden_access) {
             match schema.function_rule(std::slice::from_ref(&name)).map(|rule| &rule.touches) {

@@ -1,7 +1,7 @@
 //! How bb8 makes and judges connections.
 
 use crate::backend::connect::{self, ConnectError, Login, Target};
-use crate::backend::{OpenPermit, ServerConnection, ServerInfo};
+use crate::backend::{OidSlot, OpenPermit, ServerConnection, ServerInfo};
 use crate::session::Shared;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -18,14 +18,24 @@ pub enum ConnectFailed {
     Connect(#[from] ConnectError),
 }
 
+/// A pool's server, and how it is used.
+#[derive(Clone, Debug)]
+pub struct PoolServer {
+    /// The server.
+    pub target: Target,
+    /// Who logs in.
+    pub login: Login,
+    /// The shard's OIDs, where they may be others than clients are told.
+    pub oids: Option<Arc<OidSlot>>,
+}
+
 /// A connection's place in a lane; empty after the connection moved to another lane.
 pub(super) type Slot = Option<Box<ServerConnection>>;
 
 /// What all lanes of a pool share.
 #[derive(Debug)]
 pub struct Manager {
-    target: Target,
-    login: Login,
+    server: PoolServer,
     shared: Arc<Shared>,
     size: u32,
     open: Arc<AtomicU32>,
@@ -39,10 +49,9 @@ pub struct Manager {
 }
 
 impl Manager {
-    pub(super) fn new(target: Target, login: Login, size: u32, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(server: PoolServer, size: u32, shared: Arc<Shared>) -> Self {
         Manager {
-            target,
-            login,
+            server,
             shared,
             size,
             open: Arc::default(),
@@ -56,12 +65,12 @@ impl Manager {
 
     /// The server.
     pub fn target(&self) -> &Target {
-        &self.target
+        &self.server.target
     }
 
     /// Who logs in.
     pub fn login(&self) -> &Login {
-        &self.login
+        &self.server.login
     }
 
     /// Connections open, being opened or being closed.
@@ -119,13 +128,14 @@ impl Manager {
     pub(super) async fn open_connection(&self) -> Result<Box<ServerConnection>, ConnectFailed> {
         let permit = OpenPermit::take(&self.open, self.size(), &self.closed).ok_or(ConnectFailed::Full)?;
         let generation = self.generation.load(Ordering::Acquire);
-        let connected = connect::connect(&self.target, &self.login, &[]).await;
+        let connected = connect::connect(&self.server.target, &self.server.login, &[]).await;
         let mut failure = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
         match connected {
             Ok(connected) => {
                 *failure = None;
                 drop(failure);
-                let connection = ServerConnection::new(connected, &self.shared, generation, permit);
+                let mut connection = ServerConnection::new(connected, &self.shared, generation, permit);
+                connection.follow_oids(self.server.oids.as_ref());
                 self.remember(&connection);
                 Ok(Box::new(connection))
             }

@@ -10,5 +10,5 @@ mod manager;
 mod server_pool;
 
 pub use gate::GateSnapshot;
-pub use manager::{ConnectFailed, Manager};
+pub use manager::{ConnectFailed, Manager, PoolServer};
 pub use server_pool::{CheckoutError, Lease, PoolOptions, ServerPool, set_lane};

@@ -2,9 +2,8 @@
 
 use super::gate::{Entry, Gate, GateSnapshot};
 use super::lane::{Lane, Lent};
-use super::manager::{ConnectFailed, LaneManager, Manager, Slot};
+use super::manager::{ConnectFailed, LaneManager, Manager, PoolServer, Slot};
 use crate::backend::ServerConnection;
-use crate::backend::connect::{Login, Target};
 use crate::session::Shared;
 use bb8::QueueStrategy;
 use std::cell::Cell;
@@ -78,17 +77,11 @@ pub struct ServerPool {
 
 impl ServerPool {
     /// An empty pool.
-    pub fn new(
-        shard: &str,
-        target: Target,
-        login: Login,
-        options: PoolOptions,
-        shared: Arc<Shared>,
-    ) -> Arc<Self> {
+    pub fn new(shard: &str, server: PoolServer, options: PoolOptions, shared: Arc<Shared>) -> Arc<Self> {
         Arc::new(ServerPool {
             shard: shard.into(),
             options,
-            manager: Arc::new(Manager::new(target, login, options.size, shared)),
+            manager: Arc::new(Manager::new(server, options.size, shared)),
             gate: Gate::new(options.size),
             lanes: (0..LANES_MAX).map(|_| OnceLock::new()).collect(),
             retired: AtomicBool::new(false),
@@ -308,6 +301,7 @@ impl ServerPool {
             let mut lent = lane.take_suited(&suits)?;
             let Some(connection) = lent.connection() else { continue };
             if self.manager.is_current(connection) && !connection.is_stale() {
+                connection.renew_oids();
                 return Some(lent);
             }
             connection.break_it();
@@ -337,7 +331,10 @@ impl ServerPool {
                             return self.take_idle(own, suits).map(|lent| (lent, own));
                         }
                     }
-                    Ok(false) => return Some((lent, index)),
+                    Ok(false) => {
+                        connection.renew_oids();
+                        return Some((lent, index));
+                    }
                     Err(_) => connection.break_it(),
                 }
             }

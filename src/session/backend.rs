@@ -1,6 +1,7 @@
 //! Server messages: what they end, what the client sees of them.
 
 use super::expected::{Audience, Expected, Kind, OnError};
+use super::oids::in_home_oids;
 use super::outcome::Outcome;
 use super::pin::Pins;
 use super::server_state::{Copy, ServerState};
@@ -47,13 +48,18 @@ impl Session {
             backend::BIND_COMPLETE => pop(server, &[Kind::Bind]),
             backend::CLOSE_COMPLETE => pop(server, &[Kind::Close]),
             backend::PORTAL_SUSPENDED => self.portal_suspended(server, shared),
-            backend::ROW_DESCRIPTION | backend::NO_DATA => match front(server)?.kind {
-                Kind::DescribePortal | Kind::DescribeStatement => {
-                    self.compare_columns(body, server);
-                    pop(server, &[Kind::DescribePortal, Kind::DescribeStatement])
+            backend::ROW_DESCRIPTION => {
+                let translated = server.oids.as_ref().and_then(|oids| in_home_oids(body, oids));
+                let verdict = self.described(translated.as_deref().unwrap_or(body), server)?;
+                match translated {
+                    Some(told) if verdict == Verdict::Forward => {
+                        write::message(to_client, tag, |b| b.extend_from_slice(&told));
+                        Ok(Verdict::Swallow)
+                    }
+                    _ => Ok(verdict),
                 }
-                _ => Ok(front(server)?.verdict()),
-            },
+            }
+            backend::NO_DATA => self.described(body, server),
             backend::ERROR_RESPONSE if server.is_expired && is_cancellation(body) => {
                 let verdict = self.error_response(body, server, shared, to_client)?;
                 if verdict == Verdict::Forward {
@@ -87,6 +93,16 @@ impl Session {
                 _ => return,
             }
             server.expected.pop_front();
+        }
+    }
+
+    fn described(&mut self, body: &[u8], server: &mut ServerState) -> Result<Verdict, OutOfStep> {
+        match front(server)?.kind {
+            Kind::DescribePortal | Kind::DescribeStatement => {
+                self.compare_columns(body, server);
+                pop(server, &[Kind::DescribePortal, Kind::DescribeStatement])
+            }
+            _ => Ok(front(server)?.verdict()),
         }
     }
 

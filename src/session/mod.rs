@@ -9,6 +9,7 @@ pub mod describe;
 pub mod expected;
 mod extended;
 mod hold;
+mod oids;
 pub mod outcome;
 pub mod params;
 mod pin;

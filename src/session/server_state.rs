@@ -6,6 +6,7 @@ use super::replies::Replies;
 use super::senders::Sender;
 use super::settings::Settings;
 use super::statements::PreparedSet;
+use crate::catalog::OidMap;
 use crate::protocol::TransactionStatus;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -67,6 +68,8 @@ pub struct ServerState {
     pub own_error: Option<Box<[u8]>>,
     /// The client that last advanced a sequence here; 0 is none, and [`OTHERS`] any that had it before.
     pub sequence_owner: u64,
+    /// The shard's OIDs, where columns are to be described in the home shard's.
+    pub oids: Option<Arc<OidMap>>,
     /// The client that has it, or had it last; 0 is none.
     pub client: u64,
     /// A statement that was prepared just now, and that turned out to give other columns than elsewhere: its id, or 0.
@@ -99,6 +102,7 @@ impl ServerState {
             copy: Copy::None,
             own_error: None,
             sequence_owner: 0,
+            oids: None,
             client: 0,
             changed: 0,
             sender: Arc::default(),

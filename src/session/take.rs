@@ -70,7 +70,12 @@ impl Take<'_> {
                 self.partial.extend_from_slice(rest);
                 return Ok(chunk.get(run_start..at).unwrap_or_default());
             };
-            if matches!(header.tag, backend::ERROR_RESPONSE | backend::NOTIFICATION_RESPONSE) {
+            let may_be_replaced = match header.tag {
+                backend::ERROR_RESPONSE | backend::NOTIFICATION_RESPONSE => true,
+                backend::ROW_DESCRIPTION => self.server.oids.is_some(),
+                _ => false,
+            };
+            if may_be_replaced {
                 self.out.extend_from_slice(chunk.get(run_start..at).unwrap_or_default());
                 run_start = at;
             }

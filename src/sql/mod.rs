@@ -6,6 +6,7 @@
 //! | `scan` | one pass per message: statements, `kind`, `effects` |
 //! | `literal`, `names` | values of strings, names of identifiers |
 //! | `settings`, `prepared`, `transaction` | what SET, PREPARE, BEGIN and their kin say |
+//! | `cost_settings` | which settings change no answer |
 //! | `template` | literals lifted to parameters, the key of the plan cache |
 //! | `parse`, `query` | the tree, and a statement with its names resolved |
 //! | `relation_places` | where in a query a relation can be named |
@@ -14,6 +15,7 @@
 //! | `encoding` | which client encodings can be read as bytes |
 
 mod bytes;
+pub mod cost_settings;
 pub mod effects;
 pub mod encoding;
 pub mod kind;

@@ -289,12 +289,12 @@ pub fn parse_set_config(statement: &[u8], standard_conforming_strings: bool) -> 
     }
     let mut calls = Vec::new();
     loop {
-        calls.push(config_call(&mut cursor)?);
+        calls.extend(config_call(&mut cursor)?);
         if cursor.eat(b"as") {
             cursor.name()?;
         }
         if cursor.is_at_end() {
-            return Some(calls);
+            return Some(calls).filter(|calls| !calls.is_empty());
         }
         if !cursor.eat_kind(TokenKind::Comma) {
             return None;
@@ -302,15 +302,20 @@ pub fn parse_set_config(statement: &[u8], standard_conforming_strings: bool) -> 
     }
 }
 
-fn config_call(cursor: &mut Cursor<'_>) -> Option<ConfigCall> {
+/// One call; `Some(None)` is one that only reads.
+fn config_call(cursor: &mut Cursor<'_>) -> Option<Option<ConfigCall>> {
     let mut function = cursor.name()?.name;
     if function == b"pg_catalog" && cursor.eat_kind(TokenKind::Dot) {
         function = cursor.name()?.name;
     }
-    if function != b"set_config" || !cursor.eat_kind(TokenKind::ParenOpen) {
+    let is_reading = function == b"current_setting";
+    if !(is_reading || function == b"set_config") || !cursor.eat_kind(TokenKind::ParenOpen) {
         return None;
     }
     let name = canonical_name(&cursor.string()?)?;
+    if is_reading {
+        return cursor.eat_kind(TokenKind::ParenClose).then_some(None);
+    }
     if !cursor.eat_kind(TokenKind::Comma) {
         return None;
     }
@@ -328,7 +333,7 @@ fn config_call(cursor: &mut Cursor<'_>) -> Option<ConfigCall> {
     } else {
         return None;
     };
-    cursor.eat_kind(TokenKind::ParenClose).then_some(ConfigCall { name, value })
+    cursor.eat_kind(TokenKind::ParenClose).then_some(Some(ConfigCall { name, value }))
 }
 
 /// Goes past `$1` or `$1::text`.

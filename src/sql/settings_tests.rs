@@ -105,10 +105,14 @@ fn set_config_is_read_only_if_it_is_the_whole_statement() {
             ConfigCall { name: "a.b".into(), value: ConfigValue::Local },
         ]
     );
+    let reading = b"select current_setting('jit') as cur, set_config('jit', 'off', false) as new";
+    let expected = ConfigCall { name: "jit".into(), value: ConfigValue::Session(b"off".to_vec()) };
+    assert_eq!(parse_set_config(reading, true), Some(vec![expected]));
     let calls =
         parse_set_config(b"select set_config('a.b', $1, true), set_config('c', $2::text, true)", true);
     assert!(calls.unwrap().iter().all(|call| call.value == ConfigValue::Local));
     for sql in [
+        "select current_setting('a')",
         "select set_config('a', 'b', false) from t",
         "select set_config('a', $1, false)",
         "select set_config('a', $1 || 'b', true)",

@@ -7,7 +7,7 @@ use super::pulse::Found;
 use super::records::{self, Stored};
 use super::settings::Common;
 use super::view::{Snapshot, Usable, blocked_reason};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, OidMap};
 use crate::ids::ShardId;
 use crate::plan::Schema;
 use crate::rules::Rules;
@@ -125,6 +125,9 @@ pub(super) async fn compose(
 ) -> Result<(Snapshot, bool), StoreError> {
     let rules = records::with_maps(&known.rules, stored)?;
     let catalog = known.home.clone().ok_or(StoreError::Broken("gives no catalog"))?;
+    if known.is_catalog_changed {
+        tell_oids(known, &catalog, common);
+    }
     let blocked = blocked(&known.rules, stored);
     let drift = known.drift(common.settings.home, rules.shard_names());
     let of = Arc::clone(&rules);
@@ -142,6 +145,15 @@ pub(super) async fn compose(
         joined.await.map_err(|_ended| StoreError::Broken("could not be read: the proxy is ending"))?;
     let snapshot = Snapshot::new(schema, rules, known.usable(common), drift);
     Ok((snapshot, std::mem::take(&mut known.is_catalog_changed)))
+}
+
+/// Tells connections to other shards which of their OIDs are which of the home shard's.
+fn tell_oids(known: &Known, home: &Catalog, common: &Common) {
+    for (at, shard) in (0..).zip(&known.shards) {
+        if let (Shard::Read(catalog), Some(slot)) = (shard, common.view.oids(ShardId(at))) {
+            slot.set(OidMap::between(home, catalog));
+        }
+    }
 }
 
 /// The tables that must not be used, with the reason.

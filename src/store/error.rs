@@ -93,6 +93,11 @@ pub enum StoreError {
     Broken(&'static str),
 }
 
+/// Whether nobody of that name, with that password, gets into that database.
+fn is_refused_login(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| code.code().starts_with("28") || code.code() == "3D000")
+}
+
 /// What the server said, or what happened to the connection.
 fn reason(error: &tokio_postgres::Error) -> String {
     if let Some(told) = error.as_db_error() {
@@ -128,10 +133,8 @@ impl StoreError {
     pub fn is_passing(&self) -> bool {
         match self {
             StoreError::Connect { source, .. } => source.is_transient(),
-            StoreError::Postgres { .. }
-            | StoreError::Timeout { .. }
-            | StoreError::Raced
-            | StoreError::NotAgreed(_) => true,
+            StoreError::Postgres { source, .. } => !is_refused_login(source),
+            StoreError::Timeout { .. } | StoreError::Raced | StoreError::NotAgreed(_) => true,
             _ => false,
         }
     }
@@ -149,6 +152,9 @@ impl StoreError {
             }
             StoreError::RowsWouldMove { table, .. } => {
                 format!("Take the rule back, or move the rows with: howdah distribute {table}")
+            }
+            StoreError::Postgres { source, .. } if is_refused_login(source) => {
+                "Let the maintenance user log in on every shard: maintenance_user and maintenance_password in the configuration, a role of that name that may log in, and the server's pg_hba.conf.".to_owned()
             }
             _ => return None,
         })

@@ -3,6 +3,7 @@
 
 use super::error::StoreError;
 use super::layout::Subject;
+use crate::backend::OidSlot;
 use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::plan::Schema;
@@ -86,6 +87,7 @@ pub struct View {
     leases: Box<[AtomicU64]>,
     version: AtomicU64,
     snapshot: ArcSwapOption<Snapshot>,
+    oids: Box<[Arc<OidSlot>]>,
     trouble: Mutex<Option<SqlError>>,
     changed: Notify,
     requests: mpsc::Sender<Request>,
@@ -99,10 +101,16 @@ impl View {
             leases: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             version: AtomicU64::new(0),
             snapshot: ArcSwapOption::empty(),
+            oids: (0..shards).map(|_| Arc::default()).collect(),
             trouble: Mutex::new(None),
             changed: Notify::new(),
             requests,
         }
+    }
+
+    /// The OIDs of a shard other than the home shard, whose OIDs clients are told.
+    pub fn oids(&self, shard: ShardId) -> Option<&Arc<OidSlot>> {
+        self.oids.get(shard.index()).filter(|_| shard != self.home)
     }
 
     /// The version of the present snapshot; 0 before the first.

@@ -5,7 +5,8 @@ use crate::auth::md5::Md5Hash;
 use crate::auth::{ScramKeys, Secret};
 use crate::backend::connect::{Credential, Login, Target};
 use crate::error::SqlError;
-use crate::pool::{PoolOptions, ServerPool};
+use crate::ids::ShardId;
+use crate::pool::{PoolOptions, PoolServer, ServerPool};
 use crate::rules::Rules;
 use crate::session::{Pooling, Shared};
 use crate::sqlstate;
@@ -256,13 +257,16 @@ impl Directory {
         let pools = cluster
             .shards
             .iter()
-            .map(|shard| {
+            .zip((0..).map(ShardId))
+            .map(|(shard, id)| {
                 let login = Login {
                     user: user.into(),
                     database: shard.database.as_deref().unwrap_or(name).into(),
                     credential: credential.clone(),
                 };
-                ServerPool::new(&shard.name, shard.target.clone(), login, options, Arc::clone(&self.shared))
+                let oids = cluster.view.as_ref().and_then(|view| view.oids(id)).cloned();
+                let server = PoolServer { target: shard.target.clone(), login, oids };
+                ServerPool::new(&shard.name, server, options, Arc::clone(&self.shared))
             })
             .collect();
         Database::new(Parts {

@@ -62,6 +62,8 @@ pub(super) struct Needs {
     executes: usize,
     limits_rows: bool,
     describes_statement: bool,
+    /// A statement is described whose execution may need another shard.
+    describes_sharded: bool,
     pub(super) writes: bool,
     pub(super) commands: Vec<(Command, Vec<u8>, crate::sql::transaction::Modes)>,
     changes_names: bool,
@@ -214,11 +216,14 @@ impl Client {
             return Ok(true);
         }
         // What follows behind a Flush may need another shard.
+        let may_need_another = match status {
+            TransactionStatus::Idle => needs.executes > 0 || needs.describes_sharded,
+            _ => needs.executes == 0 && needs.describes_sharded,
+        };
         Ok(!ends_with_sync
-            && needs.executes > 0
+            && may_need_another
             && needs.may_be_in_block
             && needs.commands.is_empty()
-            && status == TransactionStatus::Idle
             && self.is_between_messages())
     }
 
@@ -342,6 +347,7 @@ impl Client {
                             if let Route::Refused(error) = &statement.planned.route {
                                 return Err(SqlError::clone(error));
                             }
+                            needs.describes_sharded |= matches!(statement.planned.route, Route::Sharded(_));
                             needs.describes_explain |= matches!(statement.planned.route, Route::Explain(_));
                             let rules = self.routed.as_deref().map(|routed| Arc::clone(&routed.router));
                             needs.describes =

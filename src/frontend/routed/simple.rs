@@ -17,6 +17,7 @@ use crate::rules::Rules;
 use crate::session::expected::{Expected, OnError};
 use crate::session::query_text;
 use crate::session::server_state::Copy;
+use crate::sql::cost_settings::sets_only_costs;
 use crate::sql::scan::Statement as Scanned;
 use crate::sql::settings::{ConfigValue, parse_set_config};
 use crate::sql::transaction::{Modes, begin_tag};
@@ -196,7 +197,10 @@ impl Client {
         }
         if statement.effects.contains(Effects::SET_CONFIG) {
             let calls = parse_set_config(text, scs);
-            if !calls.is_some_and(|calls| calls.iter().all(|call| call.value != ConfigValue::Local)) {
+            if calls.is_none() && sets_only_costs(text, scs) {
+                // No other shard has to know.
+                one.target = Target::Shard(self.database.rules.home());
+            } else if !calls.is_some_and(|calls| calls.iter().all(|call| call.value != ConfigValue::Local)) {
                 return Err(SqlError::refused(
                     "set_config for a transaction, or with computed arguments, is not supported yet with several shards",
                     "Use SET or SET LOCAL, or set_config with constants for the session.",

@@ -124,7 +124,7 @@ impl Client {
         }
         self.park()?;
         let home = self.routed()?.home();
-        let merge = Merge::new(Setup {
+        let mut merge = Merge::new(Setup {
             plan: &scatter.merge,
             limits: *limits,
             style: self.style()?,
@@ -133,7 +133,13 @@ impl Client {
             legs: shards.len(),
             home: shards.iter().position(|shard| *shard == home).unwrap_or(0),
         });
-        let mut run = Run::new(merge, self.take_legs(shards)?, outgoing);
+        let mut legs = self.take_legs(shards)?;
+        if !shards.contains(&home)
+            && let Some(connection) = legs.first_mut().and_then(legs::Leg::connection)
+        {
+            merge.tell_oids(connection.state.oids.clone());
+        }
+        let mut run = Run::new(merge, legs, outgoing);
         self.handle.attached_to_several(run.cancel_targets());
         let result = self.drive(&mut run).await;
         if self.handle.detached_from_several() {
