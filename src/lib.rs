@@ -10,9 +10,10 @@
 //! | 3 I/O | [`net`], [`backend`], [`pool`], [`topology`], [`store`], [`throwaway`] |
 //! | 2 pure | [`session`], [`plan`], [`merge`] |
 //! | 1 pure | [`protocol`], [`sql`], [`datum`], [`catalog`], [`rules`], [`auth`], [`txn`], [`diagnostic`] |
-//! | 0 pure | [`error`], [`sqlstate`], [`ids`] |
+//! | 0 pure | [`error`], [`sqlstate`], [`ids`], [`fault`] |
 
 pub mod error;
+pub mod fault;
 pub mod ids;
 pub mod sqlstate;
 

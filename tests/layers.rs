@@ -327,17 +327,19 @@ fn is_word(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-/// Drops every item under `#[cfg(test)]`.
+/// Drops every item under `#[cfg(test)]`, and what only debug builds have.
 fn without_tests(tokens: Vec<String>) -> Vec<String> {
-    let mark = ["#", "[", "cfg", "(", "test", ")", "]"];
+    let marks =
+        [["#", "[", "cfg", "(", "test", ")", "]"], ["#", "[", "cfg", "(", "debug_assertions", ")", "]"]];
     let mut kept = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        if !tokens[at..].iter().take(mark.len()).eq(mark.iter()) {
+        let is_marked = |mark: &[&str; 7]| tokens[at..].iter().take(mark.len()).eq(mark.iter());
+        let Some(mark) = marks.iter().find(|mark| is_marked(mark)) else {
             kept.push(tokens[at].clone());
             at += 1;
             continue;
-        }
+        };
         // The item ends at its first `;` outside braces, or where its braces close; those of `use` do not end it.
         at += mark.len();
         let mut depth = 0;

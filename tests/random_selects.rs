@@ -19,7 +19,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
 }
 
 fn asked(wire: &mut Wire, generated: &Generated, mode: Mode) -> Answer {
-    let case = Case { sql: generated.sql.clone(), parameters: None };
+    let case = Case { sql: generated.sql.clone(), parameters: None, by_chance: false };
     let asked = std::panic::AssertUnwindSafe(|| answer(&ask(wire, &case, mode), generated.is_ordered));
     std::panic::catch_unwind(asked).unwrap_or_else(|_| panic!("{} ({mode:?}): not read", generated.sql))
 }

@@ -10,16 +10,8 @@
 mod routing_support;
 mod support;
 
+use routing_support::corpus::{same, traps};
 use routing_support::{Outcome, Stage, compare};
-use support::cases::{self, Case};
-
-fn traps() -> Vec<Case> {
-    cases::read(include_str!("corpus/routing/traps.txt"))
-}
-
-fn same() -> Vec<Case> {
-    cases::read(include_str!("corpus/routing/same.txt"))
-}
 
 fn traps_are_answered_the_same_or_refused(shards: usize, icu: bool) {
     let stage = Stage::new(shards, icu);

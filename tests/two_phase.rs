@@ -336,7 +336,7 @@ fn the_proxy_dies_at_every_step() {
             let before = [0, 1, 2].map(|shard| cluster.balance(shard));
             let armed = process::temporary_folder("armed").join("now");
             let failpoint = format!("{place}:{}", armed.display());
-            let mut howdah = Howdah::start_armed(&cluster.config(), Some(&failpoint));
+            let mut howdah = Howdah::start_armed(&cluster.config(), &failpoint);
             let mut wire = howdah.app();
             wire.run("begin");
             for shard in 0..shards {
@@ -368,7 +368,7 @@ fn another_proxy_finishes_what_a_dead_one_left_behind() {
     let survivor = cluster.begin();
     for (place, is_committed) in [("after-prepare", false), ("after-commit", true)] {
         let before = [cluster.balance(0), cluster.balance(1)];
-        let mut howdah = Howdah::start_armed(&cluster.config(), Some(place));
+        let mut howdah = Howdah::start_armed(&cluster.config(), place);
         let mut wire = howdah.app();
         for sql in ["begin".to_owned()].iter().chain(&cluster.transfer(0, 1, 1)) {
             wire.run(sql);

@@ -25,6 +25,13 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
+    if let Ok(fault) = std::env::var("HOWDAH_FAULT")
+        && cfg!(debug_assertions)
+        && let Err(name) = crate::fault::Fault::plant(&fault)
+    {
+        output::complain(&format!("HOWDAH_FAULT: there is no fault \"{name}\""));
+        return ExitCode::from(EXIT_USAGE);
+    }
     let Some(path) = args.config.find() else { return ExitCode::from(EXIT_USAGE) };
     let (store, warnings) = match ConfigStore::open(&path, Box::new(server::check_settings)) {
         Ok(opened) => opened,

@@ -5,4 +5,4 @@ mod router;
 
 pub(crate) use router::{Bindings, Literals, Spanned};
 
-pub use router::{Memo, PlannedStatement, Router, RouterError, Spans};
+pub use router::{Memo, PlannedStatement, Router, RouterError, Spans, read_catalog};

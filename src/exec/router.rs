@@ -7,7 +7,7 @@ use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::plan::{self, Context, Hints, Param, Planned, Schema, Values};
 use crate::rules::Rules;
-use crate::session::settings::Settings;
+use crate::session::settings::{KNOWN, Settings};
 use crate::sql::Statement;
 use crate::sql::settings::{
     ConfigCall, ConfigValue, SettingCommand, SettingValue, parse_set_config, parse_setting, quote_identifier,
@@ -257,30 +257,40 @@ impl Router {
         self.loaded.load().as_ref().map_or(0, |loaded| loaded.version)
     }
 
-    /// Reads the catalog on a connection to the home shard that nobody uses at the moment.
+    /// Reads the catalog on a connection to the home shard that nobody uses at the moment. `others` are those of
+    /// [`Rules::shards_of_single_tables`], as far as they could be read.
     ///
     /// # Errors
     /// See [`RouterError`]; the catalog before stays in use.
-    pub async fn load(&self, connection: &mut ServerConnection, epoch: u64) -> Result<(), RouterError> {
-        let outcome = self.read(connection, epoch).await;
+    pub async fn load(
+        &self,
+        connection: &mut ServerConnection,
+        others: Vec<(ShardId, Arc<Catalog>)>,
+        epoch: u64,
+    ) -> Result<(), RouterError> {
+        let outcome = self.read(connection, others, epoch).await;
         self.failed_at.store(outcome.is_err().then(|| Arc::new(Instant::now())));
         outcome
     }
 
-    async fn read(&self, connection: &mut ServerConnection, epoch: u64) -> Result<(), RouterError> {
-        let rows = query::query(connection, LOAD_SQL, LOAD_TIMEOUT).await?;
-        let catalog = Catalog::from_rows(
-            rows.iter().map(|row| row.iter().map(Option::as_deref).collect::<Vec<Option<&str>>>()),
-        )
-        .map_err(|bad| RouterError::Rows(bad.0))?;
+    async fn read(
+        &self,
+        connection: &mut ServerConnection,
+        others: Vec<(ShardId, Arc<Catalog>)>,
+        epoch: u64,
+    ) -> Result<(), RouterError> {
+        let catalog = read_catalog(connection).await?;
         let default_path = own_path(connection).await?;
         let before = self.loaded.load_full();
         let same = before.as_ref().is_some_and(|before| {
-            *before.schema.catalog() == catalog && *before.default_path == *default_path
+            before.schema.has_catalogs(&catalog, &others) && *before.default_path == *default_path
         });
         let version = before.as_ref().map_or(1, |before| before.version + u64::from(!same));
+        let home = Schema::new(Arc::clone(&self.rules), Arc::new(catalog));
+        let schema =
+            others.into_iter().fold(home, |schema, (shard, catalog)| schema.with_other(shard, catalog));
         self.loaded.store(Some(Arc::new(Loaded {
-            schema: Arc::new(Schema::new(Arc::clone(&self.rules), Arc::new(catalog))),
+            schema: Arc::new(schema),
             default_path: default_path.into(),
             source: Source::Own { epoch, read_at: Instant::now() },
             version,
@@ -323,7 +333,7 @@ impl Router {
         if let Some(replay) = settings.get("search_path") {
             lifted.normalised.extend_from_slice(replay);
         }
-        for setting in ROLES {
+        for setting in ROLES.into_iter().chain([SHARD_HINT]) {
             lifted.normalised.push(0);
             lifted.normalised.extend_from_slice(settings.get(setting).unwrap_or_default());
         }
@@ -342,6 +352,8 @@ impl Router {
                 "Set search_path to a plain list of schemas.",
             ));
         };
+        let hint = settings.get(SHARD_HINT).filter(|replay| *replay != KNOWN);
+        let shard = hint.map(|replay| value_of(replay).ok_or_else(hint_unread)).transpose()?;
         let Some(user) = acting_user(settings, &self.user) else {
             return Err(SqlError::refused(
                 "this form of SET ROLE or SET SESSION AUTHORIZATION is not understood with sharded tables",
@@ -352,7 +364,7 @@ impl Router {
             schema: &loaded.schema,
             search_path: &SearchPath::parse(&path, &user),
             standard_conforming_strings,
-            hints: Hints::default(),
+            hints: Hints { are_allowed: self.rules.allows_hints(), session: shard.as_deref() },
         };
         let planned = Arc::new(plan::plan(sql, &context));
         self.plans.insert(lifted.normalised.as_slice().into(), Arc::clone(&planned));
@@ -360,8 +372,43 @@ impl Router {
     }
 }
 
+/// Reads the catalog of the connection's shard.
+///
+/// # Errors
+/// See [`RouterError`].
+pub async fn read_catalog(connection: &mut ServerConnection) -> Result<Catalog, RouterError> {
+    let rows = query::query(connection, LOAD_SQL, LOAD_TIMEOUT).await?;
+    Catalog::from_rows(rows.iter().map(|row| row.iter().map(Option::as_deref).collect::<Vec<Option<&str>>>()))
+        .map_err(|bad| RouterError::Rows(bad.0))
+}
+
 /// The settings that say who acts, the outer one first.
 const ROLES: [&str; 2] = ["session_authorization", "role"];
+
+/// The session's hint.
+const SHARD_HINT: &str = "howdah.shard";
+
+fn hint_unread() -> SqlError {
+    SqlError::refused("this form of SET howdah.shard is not understood", "SET howdah.shard = NAME.")
+}
+
+/// The single value that a statement gives to a setting.
+fn value_of(replay: &[u8]) -> Option<String> {
+    let value = match parse_set_config(replay, true) {
+        Some(calls) => match calls.as_slice() {
+            [ConfigCall { value: ConfigValue::Session(value), .. }] => value.clone(),
+            _ => return None,
+        },
+        None => match parse_setting(replay, true)? {
+            SettingCommand::Set { value: SettingValue::List(list), .. } => match list.as_slice() {
+                [value] => value.clone(),
+                _ => return None,
+            },
+            _ => return None,
+        },
+    };
+    String::from_utf8(value).ok()
+}
 
 /// The user that `"$user"` in a search path stands for: `login`, or whom SET ROLE made of it.
 fn acting_user(settings: &Settings, login: &str) -> Option<String> {
@@ -369,20 +416,7 @@ fn acting_user(settings: &Settings, login: &str) -> Option<String> {
     let mut session_user = user.clone();
     for setting in ROLES {
         let Some(replay) = settings.get(setting) else { continue };
-        let name = match parse_set_config(replay, true) {
-            Some(calls) => match calls.as_slice() {
-                [ConfigCall { value: ConfigValue::Session(value), .. }] => value.clone(),
-                _ => return None,
-            },
-            None => match parse_setting(replay, true)? {
-                SettingCommand::Set { value: SettingValue::List(list), .. } => match list.as_slice() {
-                    [name] => name.clone(),
-                    _ => return None,
-                },
-                _ => return None,
-            },
-        };
-        let name = String::from_utf8(name).ok()?;
+        let name = value_of(replay)?;
         let goes_back = (setting == "role" && name == "none") || name == "default";
         user = if goes_back { session_user.clone() } else { name };
         if setting == "session_authorization" {

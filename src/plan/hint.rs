@@ -35,7 +35,7 @@ pub(super) fn shard(
     if !hints.are_allowed {
         return Err(SqlError::refused(
             "hints that force a shard are not allowed on this cluster",
-            "Leave out the hint, or set allow_hints = true for the cluster in Howdah's configuration.",
+            "Leave out the hint, or set hints = true for the cluster in Howdah's configuration.",
         ));
     }
     let by_name = rules.shard_names().iter().position(|name| *name == named);

@@ -24,6 +24,8 @@ pub(super) struct Mentions {
     pub(super) names: Vec<String>,
     /// Those of them that may name a relation: in a query, by where they stand.
     pub(super) relations: Vec<String>,
+    /// The same with the schemas that they are qualified with.
+    pub(super) qualified: Vec<Notable>,
     /// Names of relations that are more than plain tables of the home shard.
     pub(super) notable: Vec<Notable>,
     /// A user function, neither IMMUTABLE nor trusted, that is called or may be.
@@ -124,7 +126,12 @@ impl Mentions {
                 Some(_) | None => self.function = Some(name.clone()),
             }
         }
-        if after == Some(TokenKind::Dot) && schema.rules().schema(&name).is_some() {
+        // `CREATE SCHEMA name` and its like.
+        let is_schema = self.names.last().is_some_and(|before| {
+            before == "schema"
+                || (before == "exists" && self.names.iter().rev().skip(1).any(|name| name == "schema"))
+        });
+        if (is_schema || after == Some(TokenKind::Dot)) && schema.rules().schema(&name).is_some() {
             self.schemas.push(name.clone());
         }
         // Functions of one session are in no catalog.
@@ -181,8 +188,9 @@ impl Mentions {
         let notable =
             Notable { schema: qualifier.and_then(|token| parse::name(sql, token)), name: name.clone() };
         if schema.is_notable(&name) && !self.notable.contains(&notable) {
-            self.notable.push(notable);
+            self.notable.push(notable.clone());
         }
+        self.qualified.push(notable);
         self.relations.push(name);
     }
 

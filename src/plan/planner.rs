@@ -10,6 +10,7 @@ use super::{
     physical, push, utility, verify, write,
 };
 use crate::error::SqlError;
+use crate::fault::Fault;
 use crate::ids::ShardId;
 use crate::sql::plpgsql;
 use crate::sql::query::{self, Kind, Names, NotRead, Statement};
@@ -25,20 +26,34 @@ pub(super) struct Subject<'a> {
     pub(super) mentions: Mentions,
     /// The template of the whole text: which literals are lifted out of it.
     pub(super) template: &'a Template,
+    /// The shard against whose schema the statement is planned, where it is not the home shard; and the home
+    /// shard's schema.
+    pub(super) elsewhere: Option<(ShardId, &'a Schema)>,
 }
 
 /// Plans one statement (no `;` inside, but one may end it).
 pub fn plan(sql: &[u8], context: &Context<'_>) -> Planned {
-    let planned = with_subject(sql, context, |subject| match utility::howdah_explain(subject) {
+    let planned = with_subject(sql, context, |subject| match subject.on_its_shard() {
+        Ok(None) => plan_or_explain(subject),
+        Ok(Some(subject)) => plan_or_explain(&subject),
+        Err(error) => refused(error),
+    });
+    // A planted fault is to be seen in the answers.
+    let checked =
+        if Fault::any_is_planted() { Ok(()) } else { verify::check(&planned, context.schema.rules()) };
+    debug_assert_eq!(checked, Ok(()));
+    planned
+}
+
+fn plan_or_explain(subject: &Subject<'_>) -> Planned {
+    match utility::howdah_explain(subject) {
         Some(Ok((from, format))) => {
             let inner = plan_subject(&subject.starting_at(from));
             explained(inner, format)
         }
         Some(Err(error)) => refused(error),
         None => plan_subject(subject),
-    });
-    debug_assert_eq!(verify::check(&planned, context.schema.rules()), Ok(()));
-    planned
+    }
 }
 
 fn with_subject<T>(sql: &[u8], context: &Context<'_>, work: impl FnOnce(&Subject<'_>) -> T) -> T {
@@ -46,7 +61,7 @@ fn with_subject<T>(sql: &[u8], context: &Context<'_>, work: impl FnOnce(&Subject
     let mentions = mention::read(sql, 0, scs, context.schema);
     let mut lifted = Template::default();
     template::template(sql, scs, &mut lifted);
-    work(&Subject { context: *context, sql, from: 0, mentions, template: &lifted })
+    work(&Subject { context: *context, sql, from: 0, mentions, template: &lifted, elsewhere: None })
 }
 
 /// Whether a DO is read as a whole, and all that it runs goes to the home shard.
@@ -57,7 +72,8 @@ fn is_do_of_home(subject: &Subject<'_>) -> bool {
         && plpgsql::statements_of_do(text, scs).is_some_and(|statements| {
             let is_home = |inner: &Subject<'_>| {
                 // What one of them defines does not change what the next ones mean: see `is_plain_definition`.
-                inner.mentions.notable.is_empty()
+                matches!(inner.on_its_shard(), Ok(None))
+                    && inner.mentions.notable.is_empty()
                     && inner.mentions.declared.is_empty()
                     && utility::is_plain_definition(&inner.mentions)
                     && plan_subject(inner).route == Route::Home(subject.home())
@@ -93,6 +109,20 @@ impl<'a> Subject<'a> {
         self.schema().rules().home()
     }
 
+    /// The statement against the schema of the shard that its names lead to; `None`: that is the home shard.
+    fn on_its_shard(&self) -> Result<Option<Subject<'a>>, SqlError> {
+        let Some((shard, schema)) = elsewhere::schema(self)? else { return Ok(None) };
+        let scs = self.context.standard_conforming_strings;
+        Ok(Some(Subject {
+            context: Context { schema, ..self.context },
+            sql: self.sql,
+            from: self.from,
+            mentions: mention::read(self.sql, self.from, scs, schema),
+            template: self.template,
+            elsewhere: Some((shard, self.schema())),
+        }))
+    }
+
     /// The same text, with the statement proper starting at byte `from`.
     fn starting_at(&self, from: usize) -> Subject<'a> {
         let scs = self.context.standard_conforming_strings;
@@ -102,6 +132,7 @@ impl<'a> Subject<'a> {
             from,
             mentions: mention::read(self.sql, from, scs, self.schema()),
             template: self.template,
+            elsewhere: self.elsewhere,
         }
     }
 }

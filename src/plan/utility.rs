@@ -6,7 +6,7 @@ use super::mention::{Mentions, Notable};
 use super::planner::Subject;
 use super::schema::Meaning;
 use super::tables::allowed;
-use super::{Explain, Planned, Route, Several, Sharded, every_shard, physical};
+use super::{Explain, Planned, Route, Several, Sharded, elsewhere, every_shard, physical};
 use crate::catalog::SearchPath;
 use crate::error::SqlError;
 use crate::ids::ShardId;
@@ -309,6 +309,9 @@ pub(super) fn route(subject: &Subject<'_>, reason: Option<&str>) -> Result<Shard
     if shard == subject.home() {
         return Ok(shard);
     }
+    if let Some(other) = elsewhere::home_table(subject) {
+        return Err(apart(&first, other));
+    }
     let is_plain = |name: &&String| !schema.is_notable(name) && schema.is_relation(name);
     match mentions.relations.iter().find(is_plain) {
         None => Ok(shard),
@@ -324,8 +327,13 @@ pub(super) fn shard_of_new(subject: &Subject<'_>) -> Result<ShardId, SqlError> {
     for name in &subject.mentions.schemas {
         found.add(schema.shard_of_schema(name), name)?;
     }
-    if let Some((shard, _)) = found.found {
-        return Ok(shard);
+    let elsewhere =
+        subject.elsewhere.filter(|_| subject.mentions.qualified.is_empty()).map(|(shard, _)| shard);
+    if let Some(shard) = found.found.as_ref().map(|(shard, _)| *shard).or(elsewhere) {
+        return match elsewhere::home_table(subject).filter(|_| shard != subject.home()) {
+            Some(table) => Err(apart(found.found.as_ref().map_or("", |(_, name)| name), table)),
+            None => Ok(shard),
+        };
     }
     let path = subject.context.search_path.schemas().iter();
     // The catalog is the home shard's.

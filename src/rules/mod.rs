@@ -18,7 +18,7 @@ pub use placement::{BucketMap, Edge, IntervalMap, ListMap, Placement, Range, Ran
 pub use raw::RawRules;
 pub use validate::read;
 
-use crate::ids::ShardId;
+use crate::ids::{ShardId, ShardSet};
 
 /// The JSON schema of a file of rules, indented, with a line end.
 pub fn schema() -> String {
@@ -40,6 +40,8 @@ pub struct Rules {
     schemas: Vec<SchemaRule>,
     functions: Vec<FunctionRule>,
     triggers: Vec<TriggerRule>,
+    /// Whether clients may choose the shard by a hint.
+    allows_hints: bool,
 }
 
 impl Rules {
@@ -55,7 +57,19 @@ impl Rules {
             schemas: Vec::new(),
             functions: Vec::new(),
             triggers: Vec::new(),
+            allows_hints: false,
         }
+    }
+
+    /// The same rules, and whether clients may choose the shard by a hint.
+    #[must_use]
+    pub fn with_hints(self, allows_hints: bool) -> Rules {
+        Rules { allows_hints, ..self }
+    }
+
+    /// Whether clients may choose the shard by a hint.
+    pub fn allows_hints(&self) -> bool {
+        self.allows_hints
     }
 
     /// How many shards the cluster has.
@@ -101,6 +115,15 @@ impl Rules {
     /// The rule of the schema, where it has one.
     pub fn schema(&self, name: &str) -> Option<&SchemaRule> {
         self.schemas.iter().find(|rule| rule.schema == name)
+    }
+
+    /// The shards other than the home shard on which rules put single tables, or schemas.
+    pub fn shards_of_single_tables(&self) -> ShardSet {
+        let singles = self.singles.iter().map(|rule| rule.shard);
+        let schemas = self.schemas.iter().map(|rule| rule.shard);
+        let mut shards = ShardSet::empty();
+        singles.chain(schemas).filter(|shard| *shard != self.home).for_each(|shard| shards.insert(shard));
+        shards
     }
 
     /// What the rules say of user functions.

@@ -36,7 +36,8 @@ pub(crate) fn rules(cluster: &Cluster) -> Result<Arc<Rules>, Vec<Diagnostic>> {
     let shards: Vec<String> = cluster.shards.iter().map(|shard| shard.name.clone()).collect();
     match &cluster.rules {
         None => Ok(Arc::new(Rules::unsharded(shards, cluster.home_shard))),
-        Some(folder) => read_rules(folder, shards, cluster.home_shard).map(Arc::new),
+        Some(folder) => read_rules(folder, shards, cluster.home_shard)
+            .map(|rules| Arc::new(rules.with_hints(cluster.hints))),
     }
 }
 
@@ -64,14 +65,6 @@ pub(crate) fn read_rules(
     rules.ok_or_else(|| diagnostics.into_sorted())
 }
 
-/// Refuses kinds of rules that statements cannot be planned by yet: passing them over would give wrong answers.
-fn planned(rules: &Rules) -> Result<(), String> {
-    match rules.schemas().iter().find(|rule| rule.shard != rules.home()) {
-        Some(rule) => Err(format!("schema `{}` on another shard: not planned yet", rule.schema)),
-        None => Ok(()),
-    }
-}
-
 /// Gives the directory its clusters and users.
 pub(super) fn configure(
     directory: &Directory,
@@ -82,7 +75,6 @@ pub(super) fn configure(
     for cluster in config.clusters.values() {
         let rules = rules(cluster)
             .map_err(|found| found.iter().map(Diagnostic::one_line).collect::<Vec<_>>().join("\n"))?;
-        planned(&rules)?;
         let view = stores.view(config, cluster, &rules, surroundings)?;
         clusters.push(cluster_settings(config, cluster, rules, view)?);
     }

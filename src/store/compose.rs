@@ -94,6 +94,15 @@ impl Known {
         Arc::clone(&self.drift)
     }
 
+    /// The catalogs of the other shards that hold tables of their own, as far as they are known.
+    fn others(&self, rules: &Rules) -> Vec<(ShardId, Arc<Catalog>)> {
+        let read = |shard: ShardId| match self.shards.get(shard.index()) {
+            Some(Shard::Read(catalog)) => Some((shard, Arc::clone(catalog))),
+            Some(Shard::Unknown | Shard::Wrong(_)) | None => None,
+        };
+        rules.shards_of_single_tables().iter().filter_map(read).collect()
+    }
+
     /// Whether each shard may be used.
     fn usable(&self, common: &Common) -> Vec<Usable> {
         let usable = |(at, shard): (usize, &Shard)| match shard {
@@ -122,8 +131,11 @@ pub(super) async fn compose(
     let blocked = blocked(&known.rules, stored);
     let drift = known.drift(common.settings.home, rules.shard_names());
     let of = Arc::clone(&rules);
+    let others = known.others(&rules);
     let joined = tokio::task::spawn_blocking(move || {
-        let mut schema = Schema::new(of, catalog);
+        let home = Schema::new(of, catalog);
+        let mut schema =
+            others.into_iter().fold(home, |schema, (shard, catalog)| schema.with_other(shard, catalog));
         for ((schema_name, table), reason) in &blocked {
             schema.block(schema_name, table, reason);
         }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod corpus;
 pub mod generate;
 pub mod tables;
 
@@ -55,11 +56,13 @@ impl Stage {
                 scope.spawn(move || load(shard, Some((number, shards))));
             }
         });
-        let folder = process::temporary_folder("rules");
-        std::fs::write(folder.join("rules.toml"), rules(shards)).unwrap();
-        let ports: Vec<u16> = servers.iter().map(|shard| shard.port).collect();
-        let howdah = Howdah::start(&Config::new(&ports).pool("size", 3).rules(folder));
+        let howdah = Howdah::start(&config(&servers));
         Stage { shards: servers, plain, howdah }
+    }
+
+    /// Another Howdah in front of the shards, with a fault planted.
+    pub fn howdah_with(&self, fault: &'static str) -> Howdah {
+        Howdah::start_with(&config(&self.shards), Some(fault))
     }
 
     /// Every row of the sharded tables, from the shards and from the one Postgres: the same rows, each on
@@ -87,6 +90,13 @@ impl Stage {
     }
 }
 
+fn config(shards: &[Postgres]) -> Config {
+    let folder = process::temporary_folder("rules");
+    std::fs::write(folder.join("rules.toml"), rules(shards.len())).unwrap();
+    let ports: Vec<u16> = shards.iter().map(|shard| shard.port).collect();
+    Config::new(&ports).pool("size", 3).rules(folder)
+}
+
 /// What comparing all statements of a corpus gave.
 #[derive(Default)]
 pub struct Outcome {
@@ -104,9 +114,10 @@ pub fn compare(stage: &Stage, corpus: &[Case]) -> Outcome {
         for mode in case.modes(number) {
             let mut through = Wire::app(stage.howdah.port);
             let found = answer(&ask(&mut through, case, mode), case.is_ordered());
-            let next = through.query("select 1").value();
-            if next != "1" {
-                outcome.wrong.push(format!("{} ({mode:?}): the connection does not go on", case.sql));
+            let next = through.query("select 1");
+            if next.column() != ["1"] {
+                let told = next.message().unwrap_or_default();
+                outcome.wrong.push(format!("{} ({mode:?}): the connection does not go on: {told}", case.sql));
             }
             through.terminate();
             if found.is_refusal() {
@@ -123,8 +134,13 @@ pub fn compare(stage: &Stage, corpus: &[Case]) -> Outcome {
             }
             let mut direct = stage.plain.app();
             let expected = answer(&ask(&mut direct, case, mode), case.is_ordered());
+            let all = case.without_limit().map(|case| answer(&ask(&mut direct, &case, mode), false));
             direct.terminate();
-            if expected != found {
+            let is_same = match &all {
+                None => expected == found,
+                Some(all) => found.is_some_of(&expected, all),
+            };
+            if !is_same {
                 all_same = false;
                 outcome.wrong.push(format!(
                     "{} ({mode:?})\n  {}",

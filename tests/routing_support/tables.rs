@@ -130,7 +130,7 @@ sharded = [
 ]
 reference = [ { table = "countries" } ]
 single = [ { table = "audit", shard = "LAST" } ]
-schema = [ { name = "tenant_a", shard = "s0" } ]
+schema = [ { name = "tenant_a", shard = "s0" }, { name = "tenant_b", shard = "LAST" } ]
 "#;
 
 /// The rules for so many shards.

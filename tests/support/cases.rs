@@ -1,7 +1,7 @@
 //! Statements written down as lines, asked in several ways, and what of their answers must be the same.
 //!
 //! `@ values |` before a statement gives its parameters (text; `\N` is null, `%s` a space). `{a|b}` writes
-//! a statement for each alternative.
+//! a statement for each alternative; `~` before it says that its LIMIT may keep any rows.
 
 use super::frame::Reply;
 use super::message::{bind, copy_fail, execute, named, parse, sync};
@@ -14,6 +14,8 @@ pub struct Case {
     pub sql: String,
     /// Its parameters' values.
     pub parameters: Option<Vec<Option<String>>>,
+    /// Whether its LIMIT may keep any rows.
+    pub by_chance: bool,
 }
 
 /// How a statement is sent.
@@ -33,11 +35,16 @@ pub fn read(text: &str) -> Vec<Case> {
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .flat_map(expand)
-        .map(|line| match line.strip_prefix("@ ").and_then(|rest| rest.split_once(" | ")) {
-            None => Case { sql: line, parameters: None },
+        .map(|line| match line.strip_prefix("~ ") {
+            Some(rest) => (true, rest.to_owned()),
+            None => (false, line),
+        })
+        .map(|(by_chance, line)| match line.strip_prefix("@ ").and_then(|rest| rest.split_once(" | ")) {
+            None => Case { sql: line, parameters: None, by_chance },
             Some((values, sql)) => {
                 let value = |word: &str| (word != r"\N").then(|| word.replace("%s", " "));
-                Case { sql: sql.to_owned(), parameters: Some(values.split_whitespace().map(value).collect()) }
+                let parameters = Some(values.split_whitespace().map(value).collect());
+                Case { sql: sql.to_owned(), parameters, by_chance }
             }
         })
         .collect()
@@ -88,6 +95,15 @@ impl Case {
         !reads.iter().any(|start| self.sql.starts_with(start)) || self.sql.contains(" into ")
     }
 
+    /// The statement without LIMIT and OFFSET, where these may keep any rows; the numbers stay, as values.
+    pub fn without_limit(&self) -> Option<Case> {
+        let ends = [" limit", " offset", " fetch"];
+        let end = ends.iter().filter_map(|word| self.sql.find(word)).min().filter(|_| self.by_chance)?;
+        let (kept, cut) = self.sql.split_at(end);
+        let parameters = if cut.contains('$') { None } else { self.parameters.clone() };
+        Some(Case { sql: kept.to_owned(), parameters, by_chance: false })
+    }
+
     /// Whether ORDER BY gives the rows their order.
     pub fn is_ordered(&self) -> bool {
         // That of a window or subquery stands inside parentheses.
@@ -97,6 +113,9 @@ impl Case {
 
     /// The ways it is asked in; `number` varies the one of a statement that writes.
     pub fn modes(&self, number: usize) -> Vec<Mode> {
+        if self.sql.contains("; ") {
+            return vec![Mode::Simple];
+        }
         let modes = match &self.parameters {
             None => vec![Mode::Simple, Mode::Text, Mode::Binary],
             Some(_) => vec![Mode::Text, Mode::Binary],
@@ -199,6 +218,19 @@ impl Answer {
             || (&self.columns, &self.tags, &self.error, self.status)
                 == (&other.columns, &other.tags, &other.error, other.status)
                 && trimmed(self) == trimmed(other)
+    }
+
+    /// Whether it has as many rows as `limited`, each of them one of `all`.
+    pub fn is_some_of(&self, limited: &Answer, all: &Answer) -> bool {
+        let mut left = all.rows.clone();
+        let mut take = |row: &Vec<String>| {
+            let at = left.iter().position(|other| other == row);
+            at.map(|at| left.swap_remove(at)).is_some()
+        };
+        (&self.columns, &self.tags, &self.error, self.status)
+            == (&limited.columns, &limited.tags, &limited.error, limited.status)
+            && self.rows.len() == limited.rows.len()
+            && self.rows.iter().all(&mut take)
     }
 
     /// The error's message.

@@ -13,6 +13,7 @@ pub struct Config {
     users: Vec<String>,
     hba: Vec<(String, String)>,
     rules: Option<PathBuf>,
+    cluster: Vec<(&'static str, String)>,
     names: Option<Vec<&'static str>>,
     text: Option<String>,
 }
@@ -28,6 +29,7 @@ impl Config {
             users: vec!["name = \"app\"".into(), "name = \"admin\"".into()],
             hba: Vec::new(),
             rules: None,
+            cluster: Vec::new(),
             names: None,
             text: None,
         }
@@ -76,6 +78,12 @@ impl Config {
         self
     }
 
+    /// A key of the cluster.
+    pub fn cluster(mut self, key: &'static str, value: impl ToString) -> Config {
+        self.cluster.push((key, value.to_string()));
+        self
+    }
+
     /// The shards' names, in the order of their ports; `s0`, `s1`, ... if not told.
     pub fn names(mut self, names: &[&'static str]) -> Config {
         self.names = Some(names.to_vec());
@@ -106,6 +114,9 @@ impl Config {
         writeln!(out, "\n[[cluster]]\nname = \"app\"\npooling = \"{}\"", self.pooling).unwrap();
         if let Some(rules) = &self.rules {
             writeln!(out, "rules = \"{}\"\nmaintenance_user = \"app\"", rules.display()).unwrap();
+        }
+        for (key, value) in &self.cluster {
+            writeln!(out, "{key} = {value}").unwrap();
         }
         for (number, port) in self.shards.iter().enumerate() {
             let name =

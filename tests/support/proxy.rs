@@ -17,6 +17,7 @@ pub struct Howdah {
     pub file: PathBuf,
     log: PathBuf,
     child: Child,
+    fault: Option<&'static str>,
     may_end: bool,
 }
 
@@ -26,21 +27,36 @@ impl Howdah {
     /// # Panics
     /// Where it ends instead, with its log.
     pub fn start(config: &Config) -> Howdah {
-        Howdah::start_armed(config, None)
+        Howdah::start_with(config, None)
+    }
+
+    /// The same with a fault planted (`howdah::fault`).
+    ///
+    /// # Panics
+    /// Where it ends instead, with its log.
+    pub fn start_with(config: &Config, fault: Option<&'static str>) -> Howdah {
+        let dir = process::temporary_folder("howdah");
+        let port = process::free_port();
+        let file = dir.join("howdah.toml");
+        std::fs::write(&file, config.text(port)).unwrap();
+        let log = dir.join("log");
+        let child = spawn(&file, &log, fault);
+        let mut howdah = Howdah { port, file, log, child, fault, may_end: false };
+        howdah.wait();
+        howdah
     }
 
     /// Starts one that dies at a place of its code, as `src/frontend/failpoint.rs` says.
     ///
     /// # Panics
     /// Where it ends at its start, with its log.
-    pub fn start_armed(config: &Config, failpoint: Option<&str>) -> Howdah {
+    pub fn start_armed(config: &Config, failpoint: &str) -> Howdah {
         let dir = process::temporary_folder("howdah");
         let port = process::free_port();
-        let file = dir.join("howdah.toml");
+        let (file, log) = (dir.join("howdah.toml"), dir.join("log"));
         std::fs::write(&file, config.text(port)).unwrap();
-        let log = dir.join("log");
-        let child = spawn_armed(&file, &log, failpoint);
-        let mut howdah = Howdah { port, file, log, child, may_end: false };
+        let child = spawn_with(&file, &log, &[("HOWDAH_FAILPOINT", failpoint)]);
+        let mut howdah = Howdah { port, file, log, child, fault: None, may_end: false };
         howdah.wait();
         howdah
     }
@@ -53,7 +69,7 @@ impl Howdah {
         let dir = process::temporary_folder("howdah");
         let (file, log) = (dir.join("howdah.toml"), dir.join("log"));
         std::fs::write(&file, config.text(process::free_port())).unwrap();
-        let mut child = spawn(&file, &log);
+        let mut child = spawn(&file, &log, None);
         let mut ended = None;
         super::eventually("howdah refuses to start", 30, || {
             ended = child.try_wait().unwrap();
@@ -71,7 +87,7 @@ impl Howdah {
     /// Kills it with SIGKILL and starts another on the same port.
     pub fn kill_and_restart(&mut self) {
         self.stop();
-        self.child = spawn(&self.file, &self.log);
+        self.child = spawn(&self.file, &self.log, self.fault);
         self.wait();
     }
 
@@ -134,17 +150,18 @@ pub fn binary() -> PathBuf {
     std::env::var_os("HOWDAH_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_howdah").into(), PathBuf::from)
 }
 
-fn spawn(file: &std::path::Path, log: &std::path::Path) -> Child {
-    spawn_armed(file, log, None)
+fn spawn(file: &std::path::Path, log: &std::path::Path, fault: Option<&str>) -> Child {
+    let fault: Vec<(&str, &str)> = fault.map(|fault| ("HOWDAH_FAULT", fault)).into_iter().collect();
+    spawn_with(file, log, &fault)
 }
 
-fn spawn_armed(file: &std::path::Path, log: &std::path::Path, failpoint: Option<&str>) -> Child {
+fn spawn_with(file: &std::path::Path, log: &std::path::Path, variables: &[(&str, &str)]) -> Child {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
     let child = Command::new(binary())
-        .envs(failpoint.map(|armed| ("HOWDAH_FAILPOINT", armed)))
         .arg("serve")
         .arg("--config")
         .arg(file)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

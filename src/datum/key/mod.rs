@@ -11,6 +11,7 @@ mod numeric;
 mod read;
 mod uuid;
 
+use crate::fault::Fault;
 pub use numeric::{Finite, NumericKey};
 pub use read::{KeyRead, ReadContext, is_utc, read};
 
@@ -192,7 +193,9 @@ impl KeyValue<'_> {
 /// The hash of a key: Postgres's extended hash of each column's value, seeded with the hash so far.
 #[inline]
 pub fn hash(key: &[KeyValue<'_>]) -> u64 {
-    key.iter().fold(0, |seed, value| value.seeded_hash(seed))
+    let seed = u64::from(Fault::WrongSeed.is_planted());
+    let columns = if Fault::FirstColumnHashed.is_planted() { 1 } else { key.len() };
+    key.iter().take(columns).fold(seed, |seed, value| value.seeded_hash(seed))
 }
 
 #[cfg(test)]

@@ -21,8 +21,9 @@ use super::attach::Checkout;
 use super::client::{Client, End};
 use super::relay::Event;
 use super::settle::give_back_later;
+use crate::catalog::Catalog;
 use crate::error::SqlError;
-use crate::exec::{Memo, PlannedStatement, Router};
+use crate::exec::{Memo, PlannedStatement, Router, read_catalog};
 use crate::ids::ShardId;
 use crate::pool::Lease;
 use crate::protocol::{TransactionStatus, frontend, write};
@@ -520,6 +521,7 @@ impl Client {
             // Waiting for a connection while holding one could wait for ever.
             return Ok(Ok(()));
         }
+        let others = self.other_catalogs(&router).await?;
         let mut lease = match self.checkout(&pool).await? {
             Checkout::Done(Ok(lease)) => lease,
             _ if known => return Ok(Ok(())),
@@ -529,7 +531,7 @@ impl Client {
             Checkout::Cancelled => return Ok(Err(cancelled())),
         };
         let Some(connection) = lease.connection() else { return Ok(Ok(())) };
-        match router.load(connection, epoch).await {
+        match router.load(connection, others, epoch).await {
             Ok(()) => Ok(Ok(())),
             Err(error) => {
                 tracing::warn!(%error, database = %self.database.name, "the catalog was not read");
@@ -542,6 +544,27 @@ impl Client {
                 Ok(Err(told))
             }
         }
+    }
+
+    /// Reads the catalogs of the other shards that hold tables of their own. One that cannot be read is left out:
+    /// what may mean one of its tables is refused then.
+    async fn other_catalogs(&mut self, router: &Router) -> Result<Vec<(ShardId, Arc<Catalog>)>, End> {
+        let mut found = Vec::new();
+        for shard in router.rules().shards_of_single_tables().iter() {
+            let Some(pool) = self.database.pool(shard).cloned() else { continue };
+            if self.lease.is_some() && pool.idle() == 0 && pool.gate().in_use >= pool.options().size {
+                continue;
+            }
+            let Checkout::Done(Ok(mut lease)) = self.checkout(&pool).await? else { continue };
+            let Some(connection) = lease.connection() else { continue };
+            match read_catalog(connection).await {
+                Ok(catalog) => found.push((shard, Arc::new(catalog))),
+                Err(error) => {
+                    tracing::warn!(%error, shard = %pool.shard, "the catalog was not read");
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Tells a statement's answer that Howdah itself gives.

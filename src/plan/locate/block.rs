@@ -6,6 +6,7 @@ use super::keys::{Key, OutKey};
 use super::reach::Reach;
 use super::{Col, Locate, Spread};
 use crate::catalog::ConstraintKind;
+use crate::fault::Fault;
 use crate::plan::prune::Prune;
 use crate::plan::steady::unsteady;
 use crate::sql::query::{Body, Expr, ItemId, Query, Select, SetOperation, SetOperator, SortKey, Source};
@@ -124,6 +125,7 @@ impl<'q> Locate<'q> {
         }
         block.reach = Prune::any(sets);
         let is_sure = match block.spread {
+            Spread::ByKey(_) if Fault::LimitInSubquery.is_planted() => return,
             Spread::ByKey(_) => {
                 block.refuse("LIMIT or OFFSET in a subquery that reads several shards".to_owned());
                 return;
@@ -182,7 +184,10 @@ impl<'q> Locate<'q> {
             (Spread::Not(reason), _) | (_, Spread::Not(reason)) => Spread::Not(reason.clone()),
             (Spread::Everywhere, Spread::Everywhere) => Spread::Everywhere,
             (Spread::ByKey(group), Spread::ByKey(other)) if group == other => {
-                if has_key || (set.operator == SetOperator::Union && set.is_all) {
+                if has_key
+                    || Fault::SetByShard.is_planted()
+                    || (set.operator == SetOperator::Union && set.is_all)
+                {
                     Spread::ByKey(*group)
                 } else {
                     Spread::Not("a set operation over rows that do not hold the sharding key".to_owned())

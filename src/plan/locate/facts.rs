@@ -2,6 +2,7 @@
 
 use super::classes::Link;
 use super::{Col, Locate};
+use crate::fault::Fault;
 use crate::plan::constant::is_constant;
 use crate::sql::query::{Compare, Expr, LiteralKind, SubqueryKind};
 
@@ -58,11 +59,16 @@ impl<'q> Locate<'q> {
                 }
             }
             Expr::Quantified(quantified)
-                if quantified.compare == Some(Compare::Equal) && !quantified.is_all =>
+                if quantified.compare == Some(Compare::Equal)
+                    && (!quantified.is_all || Fault::AllAsAny.is_planted()) =>
             {
                 self.element(&quantified.left, &quantified.array, said);
             }
+            Expr::Or(branches) if Fault::OrAsAnd.is_planted() => {
+                branches.iter().for_each(|expr| self.conjunct(expr, said));
+            }
             Expr::Or(branches) => self.either(branches, said),
+            Expr::Not(inner) if Fault::NotIgnored.is_planted() => self.conjunct(inner, said),
             _ => {}
         }
     }
@@ -120,7 +126,8 @@ impl<'q> Locate<'q> {
         } else if let Some(column) = self.column(expr)
             && list.iter().all(is_constant)
         {
-            said.facts.push((column, Fact::Equals(list.iter().collect())));
+            let counted = if Fault::InListFirst.is_planted() { 1 } else { list.len() };
+            said.facts.push((column, Fact::Equals(list.iter().take(counted).collect())));
         }
     }
 
@@ -191,9 +198,10 @@ fn constant<'q>(column: Col, compare: Compare, value: &'q Expr, said: &mut Said<
     }
     let fact = match compare {
         Compare::Equal => Fact::Equals(vec![value]),
+        Compare::NotEqual if Fault::NotEqualAsEqual.is_planted() => Fact::Equals(vec![value]),
         Compare::NotEqual => return,
         Compare::Less => Fact::High(value, false),
-        Compare::LessOrEqual => Fact::High(value, true),
+        Compare::LessOrEqual => Fact::High(value, !Fault::UpperEndExcluded.is_planted()),
         Compare::Greater => Fact::Low(value, false),
         Compare::GreaterOrEqual => Fact::Low(value, true),
     };

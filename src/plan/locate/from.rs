@@ -5,6 +5,7 @@ use super::facts::Fact;
 use super::keys::Key;
 use super::reach::Reach;
 use super::{Col, Frame, Locate, Spread};
+use crate::fault::Fault;
 use crate::ids::ShardId;
 use crate::plan::prune::Prune;
 use crate::plan::schema::Meaning;
@@ -176,6 +177,7 @@ impl<'q> Locate<'q> {
             conjuncts.iter().any(|expr| self.is_strict_in(expr, &|column| items.contains(&column.0)))
         };
         match pair.kind {
+            _ if Fault::OuterAsInner.is_planted() => JoinKind::Inner,
             JoinKind::Inner => JoinKind::Inner,
             JoinKind::Left if refuses(&pair.right) => JoinKind::Inner,
             JoinKind::Right if refuses(&pair.left) => JoinKind::Inner,

@@ -4,6 +4,7 @@ use super::classes::Classes;
 use super::from::Part;
 use super::keys::Key;
 use super::{Frame, Locate, Spread};
+use crate::fault::Fault;
 use crate::sql::query::{Expr, ItemId, JoinKind, Pair};
 
 impl<'q> Locate<'q> {
@@ -14,6 +15,7 @@ impl<'q> Locate<'q> {
         // alone as well.
         let (left_items, right_items) = (pair.left.items(), pair.right.items());
         let left_conjuncts = match kind {
+            JoinKind::Left if Fault::OnRestrictsPreserved.is_planted() => self.only_of(&on, &left_items),
             JoinKind::Left => self.only_of(above, &left_items),
             JoinKind::Right => self.only_of(&on, &left_items),
             JoinKind::Inner | JoinKind::Full => Vec::new(),
@@ -104,6 +106,9 @@ fn spread(kind: JoinKind, preserved: &Part<'_>, filled: &Part<'_>, is_linked: bo
         )),
         // The rows of an outer row's shard, joined with others of it.
         (Spread::Everywhere, Spread::ByKey(_)) if preserved.is_anchored && is_linked => Spread::Everywhere,
+        (Spread::Everywhere, Spread::ByKey(group)) if Fault::PreservedEverywhere.is_planted() => {
+            Spread::ByKey(*group)
+        }
         (Spread::Everywhere, Spread::ByKey(_)) => Spread::Not(format!(
             "every shard would keep the rows of \"{}\" that match nothing in \"{}\" there",
             preserved.name, filled.name

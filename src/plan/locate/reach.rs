@@ -5,6 +5,7 @@ use super::classes::Classes;
 use super::facts::Fact;
 use super::keys::Key;
 use crate::datum::key::KeyType;
+use crate::fault::Fault;
 use crate::plan::prune::{KeyList, KeySource, Limit, Prune};
 use crate::rules::{Group, GroupId, Placement};
 use crate::sql::query::Expr;
@@ -173,7 +174,7 @@ impl<'q> Locate<'q> {
                 break;
             }
         }
-        let lost = reached.iter().position(|reached| !reached)?;
+        let lost = reached.iter().position(|reached| !reached && !Fault::JoinUnlinked.is_planted())?;
         let name = |at: usize| parts.get(at).map_or("", |(_, name)| name.as_str());
         let other = if lost == 0 { rest.first().map_or("", |(_, name)| name) } else { &first.1 };
         Some((other, name(lost)))

@@ -4,6 +4,7 @@ use super::block::{Block, sorted_value};
 use super::from::Part;
 use super::keys::{Key, has_key};
 use super::{Col, Frame, Locate, Spread};
+use crate::fault::Fault;
 use crate::plan::prune::Prune;
 use crate::plan::steady::{depends_on_order, is_aggregate, unsteady};
 use crate::sql::query::{Call, Distinct, Expr, Over, Select, SortItem, SubqueryKind};
@@ -38,7 +39,14 @@ impl<'q> Locate<'q> {
     ) -> Selected<'q> {
         self.levels.push(select.items());
         let joins: Vec<_> = select.from.iter().collect();
-        let conjuncts: Vec<&'q Expr> = select.filter.iter().flat_map(Expr::conjuncts).collect();
+        let mut conjuncts: Vec<&'q Expr> = select.filter.iter().flat_map(Expr::conjuncts).collect();
+        if Fault::FilterRestricts.is_planted() {
+            let calls = calls_of(select, order_by).into_iter();
+            conjuncts.extend(calls.flat_map(|call| &call.filter).flat_map(Expr::conjuncts));
+        }
+        if Fault::SelectListRestricts.is_planted() {
+            conjuncts.extend(select.outputs.iter().flat_map(|output| output.value.conjuncts()));
+        }
         let mut rows = self.region(&joins, conjuncts);
         let mut sets: Vec<Prune> = rows.reaches.iter().map(|reach| reach.prune.clone()).collect();
         select.for_each_expr(&mut |expr| beside.push(expr));
@@ -110,7 +118,7 @@ impl<'q> Locate<'q> {
         select: &'q Select,
         order_by: &'q [SortItem],
         rows: Part<'q>,
-        sets: Vec<Prune>,
+        mut sets: Vec<Prune>,
     ) -> Selected<'q> {
         let calls = calls_of(select, order_by);
         let aggregates: Vec<&Call> =
@@ -147,7 +155,10 @@ impl<'q> Locate<'q> {
             has_tables: rows.has_tables,
             keys,
             facts: facts.collect(),
-            reach: Prune::any(sets),
+            reach: match sets.pop() {
+                Some(last) if Fault::SubqueryRestricts.is_planted() => last,
+                last => Prune::any(sets.into_iter().chain(last)),
+            },
             name: rows.name.clone(),
         };
         let has_windows = !windows.is_empty();
@@ -172,7 +183,7 @@ impl<'q> Locate<'q> {
             if keys.is_empty() {
                 return Some("an aggregate over the rows of several shards".to_owned());
             }
-            if !is_keyed(&keys) {
+            if !is_keyed(&keys) && !Fault::GroupByShard.is_planted() {
                 return Some("GROUP BY without the sharding key".to_owned());
             }
         }
@@ -180,14 +191,14 @@ impl<'q> Locate<'q> {
             let Some(parts) = partition(over, &select.windows) else {
                 return Some("a window that is not known".to_owned());
             };
-            if !is_keyed(&parts) {
+            if !is_keyed(&parts) && !Fault::WindowByShard.is_planted() {
                 return Some("a window function without PARTITION BY the sharding key".to_owned());
             }
         }
         let outputs: Vec<&Expr> = select.outputs.iter().map(|output| &output.value).collect();
         match &select.distinct {
             Distinct::No => None,
-            Distinct::All if is_keyed(&outputs) => None,
+            Distinct::All if is_keyed(&outputs) || Fault::DistinctByShard.is_planted() => None,
             Distinct::All => Some("DISTINCT without the sharding key".to_owned()),
             Distinct::On(keys) => {
                 let keys: Vec<&Expr> = keys.iter().filter_map(|key| sorted_value(key, select)).collect();
@@ -273,6 +284,7 @@ impl<'q> Locate<'q> {
             let why = match &block.spread {
                 Spread::Everywhere => None,
                 Spread::Not(why) => Some(why.clone()),
+                Spread::ByKey(_) if Fault::SubqueryByShard.is_planted() => None,
                 Spread::ByKey(_) => match &subquery.kind {
                     SubqueryKind::Quantified { left, compare, is_all } => {
                         let is_sure =

@@ -4,6 +4,7 @@ use super::text::{Text, has_sets};
 use super::{Answer, Push};
 use crate::datum::oid;
 use crate::datum::order::Order;
+use crate::fault::Fault;
 use crate::merge::{Combine, MergeKind, OutputColumn};
 use crate::plan::locate::{Selected, has_key};
 use crate::plan::steady::{is_aggregate, user_functions};
@@ -88,6 +89,9 @@ impl<'q> Push<'_, 'q> {
         let (put, ignores_distinct) = match bare {
             "count" => (Put::Combine(Combine::Count), false),
             "sum" if is_of(&SUMMED) => (Put::Combine(Combine::Sum), false),
+            "avg" if Fault::AverageOfAverages.is_planted() => {
+                (Put::Combine(Combine::Max { text_is_c }), false)
+            }
             "avg" if is_of(&SUMMED) => (Put::Avg, false),
             "min" if is_ordered => (Put::Combine(Combine::Min { text_is_c }), true),
             "max" if is_ordered => (Put::Combine(Combine::Max { text_is_c }), true),
@@ -103,7 +107,8 @@ impl<'q> Push<'_, 'q> {
         };
         // Different shards have different keys.
         let is_key = has_key(&selected.rows, &selected.row_keys, std::iter::once(argument));
-        if call.is_distinct && !ignores_distinct && !is_key {
+        let is_exact = ignores_distinct || is_key || Fault::DistinctCountsAdded.is_planted();
+        if call.is_distinct && !is_exact {
             return Err(format!("{name}(DISTINCT ...) over several shards is not supported yet"));
         }
         Ok(put)

@@ -4,6 +4,7 @@ use super::text::Text;
 use super::{Answer, Push};
 use crate::datum::oid;
 use crate::datum::order::Order;
+use crate::fault::Fault;
 use crate::merge::SortKey;
 use crate::plan::locate::sorted_value;
 use crate::plan::types::TextOrder;
@@ -58,13 +59,13 @@ impl<'q> Push<'_, 'q> {
     /// Whether the merge can compare a value exactly as the shards sort it: what is certain is said here, the
     /// rest when the shards describe their columns. Gives whether texts are compared by their bytes.
     pub(super) fn check_sortable(&self, value: &Expr) -> Answer<bool> {
-        let order = self.locate.types().text_order(value);
+        let is_c = self.locate.types().text_order(value).is_c || Fault::CollationIgnored.is_planted();
         let type_oid = self.locate.types().of(value);
         if type_oid == Some(oid::UNKNOWN) {
             return Err("it sorts by a constant".to_owned());
         }
-        self.check_type(type_oid, order.is_c)?;
-        Ok(order.is_c)
+        self.check_type(type_oid, is_c)?;
+        Ok(is_c)
     }
 
     fn check_type(&self, type_oid: Option<u32>, is_c: bool) -> Answer<()> {
@@ -112,7 +113,9 @@ pub(super) enum Grouping {
 }
 
 pub(super) fn sort_key(column: usize, item: &SortItem, text_is_c: bool) -> SortKey {
-    SortKey { column, descending: item.is_descending, nulls_first: item.nulls_first, text_is_c }
+    let descending = item.is_descending && !Fault::DirectionIgnored.is_planted();
+    let nulls_first = item.nulls_first && !Fault::NullsIgnored.is_planted();
+    SortKey { column, descending, nulls_first, text_is_c }
 }
 
 /// A key as it is sorted by default.

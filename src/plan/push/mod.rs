@@ -16,6 +16,7 @@ use super::prune::{Computed, Prune};
 use super::steady::unsteady;
 use super::{KeySource, Scatter};
 use crate::datum::key::{KeyType, KeyValue};
+use crate::fault::Fault;
 use crate::merge::{LimitSource, MergeKind, MergePlan};
 use crate::sql::query::{Body, Expr, LiteralKind, LiteralValue, Query, Select};
 use std::sync::Arc;
@@ -70,7 +71,7 @@ impl<'q> Push<'_, 'q> {
         if !self.query.locks.is_empty() {
             return Err("FOR UPDATE or FOR SHARE over several shards is not supported".to_owned());
         }
-        if self.query.has_ties {
+        if self.query.has_ties && !Fault::TiesByShard.is_planted() {
             return Err("WITH TIES over several shards is not supported yet".to_owned());
         }
         let mut text = Text::new(self);
@@ -89,11 +90,14 @@ impl<'q> Push<'_, 'q> {
         let limit = self.query.limit.as_ref().map(|limit| self.limit(limit)).transpose()?;
         let offset = self.query.offset.as_ref().map(|offset| self.limit(offset)).transpose()?;
         let keeps_one = matches!(kind, MergeKind::Aggregate(_));
-        if offset.is_some() || (keeps_one && limit.is_some()) {
+        if (offset.is_some() || (keeps_one && limit.is_some())) && !Fault::OffsetByShard.is_planted() {
             text.replace_limits(keeps_one)?;
         }
         let mut merge = MergePlan { limit, offset, ..MergePlan::new(kind) };
-        merge.shown = text.shown();
+        if Fault::LimitNotMerged.is_planted() {
+            merge.limit = None;
+        }
+        merge.shown = text.shown().filter(|_| !Fault::HelpersShown.is_planted());
         merge.width = text.width();
         let (edits, declared) = text.finish();
         Ok(Scatter { edits, merge: Arc::new(merge), declared, writes: false })
@@ -101,7 +105,7 @@ impl<'q> Push<'_, 'q> {
 
     /// Rows that lie by key: each shard gives its own.
     fn by_key(&self, select: &'q Select, text: &mut Text<'_>) -> Answer<MergeKind> {
-        if self.query.order_by.is_empty() {
+        if self.query.order_by.is_empty() || Fault::OrderDropped.is_planted() {
             return Ok(MergeKind::Concat);
         }
         Ok(MergeKind::Ordered(self.sort_keys(select, text)?))
@@ -127,7 +131,7 @@ impl<'q> Push<'_, 'q> {
         if select.has_grouping_sets || selected.has_windows {
             return Err(reason.to_owned());
         }
-        if select.having.is_some() {
+        if select.having.is_some() && !Fault::HavingByShard.is_planted() {
             return Err("HAVING over groups of several shards is not supported yet".to_owned());
         }
         match (selected.is_grouped, select.group_by.is_empty()) {

@@ -2,6 +2,7 @@
 //! OFFSET put together.
 
 use super::{Answer, Push};
+use crate::fault::Fault;
 use crate::sql::lexer::TokenKind;
 use crate::sql::query::{Body, Clauses, Expr, Output, Select};
 use crate::sql::splice::{Edit, Piece};
@@ -178,7 +179,7 @@ impl<'a> Text<'a> {
                     pieces.push(word("1 + "));
                 }
                 pieces.extend(limit);
-                if let Some(offset) = offset {
+                if let Some(offset) = offset.filter(|_| !Fault::OffsetNotAdded.is_planted()) {
                     pieces.push(word(" + coalesce("));
                     pieces.extend(offset);
                     pieces.push(word(", 0)"));
@@ -224,7 +225,7 @@ impl<'a> Text<'a> {
                 }
                 self.edits.push(Edit { from: clauses.list_end, to: clauses.list_end, pieces });
             }
-            if !self.sorts.is_empty() {
+            if !self.sorts.is_empty() && !Fault::GroupsUnsorted.is_planted() {
                 let (at, word) = match &clauses.order_clause {
                     Some(order) if self.has_order => (order.end, ", "),
                     _ => (clauses.body_end, "ORDER BY "),

@@ -8,6 +8,9 @@ use std::sync::Arc;
 impl Schema {
     /// Refuses every use of a table, or of all tables of a schema (an empty name), and of what reaches them.
     pub fn block(&mut self, schema: &str, table: &str, reason: &str) {
+        for other in self.others.values_mut() {
+            Arc::make_mut(other).block(schema, table, reason);
+        }
         let catalog = Arc::clone(&self.catalog);
         let is_it =
             |relation: &&Relation| relation.schema == schema && (table.is_empty() || relation.name == table);

@@ -24,6 +24,8 @@ pub struct Schema {
     relation_names: BTreeSet<String>,
     /// What stands in the way of each sharded table, in the rules' order.
     sharded_hazards: Vec<Hazards>,
+    /// The same rules with the catalogs of other shards that hold tables which the home shard lacks.
+    others: BTreeMap<ShardId, Arc<Schema>>,
 }
 
 /// What a relation is to the planner.
@@ -82,7 +84,29 @@ impl Schema {
         };
         let sharded_hazards =
             rules.sharded().iter().map(|rule| of_sharded(rule).unwrap_or_default()).collect();
-        Schema { rules, catalog, meanings, notable, relation_names, sharded_hazards }
+        let others = BTreeMap::new();
+        Schema { rules, catalog, meanings, notable, relation_names, sharded_hazards, others }
+    }
+
+    /// Adds what another shard has: one of [`Rules::shards_of_single_tables`].
+    #[must_use]
+    pub fn with_other(mut self, shard: ShardId, catalog: Arc<Catalog>) -> Schema {
+        self.others.insert(shard, Arc::new(Schema::new(Arc::clone(&self.rules), catalog)));
+        self
+    }
+
+    /// Rules and catalog of another shard, where they were added.
+    pub(super) fn other(&self, shard: ShardId) -> Option<&Schema> {
+        self.others.get(&shard).map(Arc::as_ref)
+    }
+
+    /// Whether the catalogs, of the home shard and the others, are these.
+    pub fn has_catalogs(&self, home: &Catalog, others: &[(ShardId, Arc<Catalog>)]) -> bool {
+        *self.catalog == *home
+            && self.others.len() == others.len()
+            && others.iter().all(|(shard, catalog)| {
+                self.others.get(shard).is_some_and(|other| *other.catalog == **catalog)
+            })
     }
 
     /// The rules.

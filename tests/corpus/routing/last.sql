@@ -1,2 +1,14 @@
 create table audit (id int, what text);
 insert into audit values (1, 'one'), (2, 'two');
+create schema tenant_b;
+create table tenant_b.items (id int primary key, name text);
+create table tenant_b.notes (item int references tenant_b.items, body text);
+create table tenant_b.blobs (id int8, name text);
+insert into tenant_b.items values (1, 'ch'), (2, 'b');
+insert into tenant_b.notes values (1, 'x'), (1, 'y');
+insert into tenant_b.blobs values (3, 'the tenant''s');
+create view tenant_b.item_notes as select i.name, n.body from tenant_b.items i join tenant_b.notes n on n.item = i.id;
+create view tenant_b.everyone as select count(*) as n from public.users;
+create type tenant_b.kind as enum ('one', 'two');
+create function tenant_b.total() returns bigint language sql stable as 'select count(*) from public.users';
+create function tenant_b.plus(int) returns int immutable language sql as 'select $1 + 1';
