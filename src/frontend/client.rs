@@ -40,6 +40,9 @@ pub(super) const OWED_MAX: usize = 16 * 1024;
 /// Buffers of an idle client up to this size are kept.
 const KEPT_BYTES_MAX: usize = 512;
 
+/// More of a statement is not kept for the log, in bytes.
+const SHOWN_BYTES_MAX: usize = 4096;
+
 /// How often a connection is asked for, where the pool was replaced or the connection does not suit.
 const ATTACH_ATTEMPTS: usize = 1000;
 
@@ -100,6 +103,12 @@ pub(super) struct Client {
     pub(super) received_bytes: usize,
     /// When the present statement or pipeline began.
     pub(super) began: Option<Instant>,
+    /// Where its first message is in `input`; beyond its end where that was forgotten.
+    pub(super) began_at: usize,
+    /// The start of its first statement, where its messages were forgotten.
+    pub(super) began_with: Option<Box<[u8]>>,
+    /// When the open transaction's first statement began.
+    pub(super) transaction_began: Option<Instant>,
     pub(super) limits: Arc<Limits>,
     pub(super) limits_version: u64,
     /// Where the database has several shards.
@@ -245,6 +254,8 @@ impl Client {
     pub(super) fn note_start(&mut self, now: Instant) {
         if self.began.is_none() {
             self.began = Some(now);
+            self.began_at = self.consumed;
+            self.began_with = None;
             if self.limits().query_timeout.is_some() {
                 self.handle.start_timer(now);
             }
@@ -259,28 +270,35 @@ impl Client {
 
     /// Counts, and logs what was slow.
     pub(super) fn note_end_of_work(&mut self, transaction_ended: bool, now: Instant) {
-        let stats = &self.database.stats;
-        if transaction_ended {
-            stats.transactions.fetch_add(1, Ordering::Relaxed);
-        }
-        stats.queries.fetch_add(1, Ordering::Relaxed);
+        let began = self.note_stop();
+        let transaction_began = self.transaction_began.take().or(began);
         let sent = std::mem::take(&mut self.sent_bytes);
         let received = std::mem::take(&mut self.received_bytes);
+        let stats = &self.database.stats;
+        let micros = |since: Option<Instant>| {
+            let took = since.map_or(0, |since| now.saturating_duration_since(since).as_micros());
+            u64::try_from(took).unwrap_or(u64::MAX)
+        };
+        if transaction_ended {
+            stats.transactions.fetch_add(1, Ordering::Relaxed);
+            stats.transaction_us.fetch_add(micros(transaction_began), Ordering::Relaxed);
+        } else {
+            self.transaction_began = transaction_began;
+        }
+        stats.queries.fetch_add(1, Ordering::Relaxed);
         stats.sent_bytes.fetch_add(u64::try_from(sent).unwrap_or(u64::MAX), Ordering::Relaxed);
         stats.received_bytes.fetch_add(u64::try_from(received).unwrap_or(u64::MAX), Ordering::Relaxed);
-        let Some(began) = self.note_stop() else { return };
-        let took = now.saturating_duration_since(began);
-        let stats = &self.database.stats;
-        stats.query_us.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        stats.query_us.fetch_add(micros(began), Ordering::Relaxed);
+        let Some(took) = began.map(|began| now.saturating_duration_since(began)) else { return };
         if self.limits().slow_statement.is_some_and(|limit| took >= limit) {
             self.log_slow(took);
         }
+        self.began_with = None;
     }
 
     #[cold]
     fn log_slow(&self, took: std::time::Duration) {
-        let text = first_statement(self.input.get(..self.consumed).unwrap_or_default());
-        let statement = redacted(text, self.session.parameters().standard_conforming_strings());
+        let statement = redacted(self.first_statement());
         tracing::warn!(
             database = %self.database.name,
             user = %self.database.user,
@@ -314,12 +332,51 @@ impl Client {
                 self.input.clear();
             }
         } else {
-            self.input.drain(..self.consumed);
-            self.consumed = 0;
+            self.forget_consumed();
         }
         if self.out.is_empty() && self.out.capacity() > KEPT_BYTES_MAX {
             self.out = Vec::new();
         }
+    }
+
+    fn forget_consumed(&mut self) {
+        if self.began.is_some() && self.began_with.is_none() && self.began_at < self.consumed {
+            let text = self.first_statement();
+            self.began_with = Some(text.get(..SHOWN_BYTES_MAX).unwrap_or(text).into());
+        }
+        self.input.drain(..self.consumed);
+        self.began_at = self.began_at.checked_sub(self.consumed).unwrap_or(usize::MAX);
+        self.consumed = 0;
+    }
+
+    /// The text of the first Query, Parse or prepared statement of the present work; empty where it is not known.
+    fn first_statement(&self) -> &[u8] {
+        if let Some(text) = &self.began_with {
+            return text;
+        }
+        let mut input = self.input.get(self.began_at..).unwrap_or_default();
+        while let Ok(Some(header)) = frame::header(input) {
+            let Some(body) = input.get(HEADER_LEN..header.frame_len) else { break };
+            let mut reader = read::Reader::new(body);
+            match header.tag {
+                frontend::QUERY => return reader.cstr().unwrap_or_default(),
+                frontend::PARSE => {
+                    let _name = reader.cstr();
+                    return reader.cstr().unwrap_or_default();
+                }
+                frontend::BIND => {
+                    let _portal = reader.cstr();
+                    return reader
+                        .cstr()
+                        .ok()
+                        .and_then(|name| self.session.text_of(name))
+                        .unwrap_or_default();
+                }
+                _ => {}
+            }
+            input = input.get(header.frame_len..).unwrap_or_default();
+        }
+        b""
     }
 
     /// The next whole message: its place in `input`.
@@ -402,8 +459,7 @@ impl Client {
         if self.lease.is_none() {
             self.compact();
         } else if self.consumed > 64 * 1024 {
-            self.input.drain(..self.consumed);
-            self.consumed = 0;
+            self.forget_consumed();
         }
         Ok(())
     }
@@ -1027,24 +1083,6 @@ pub(super) fn message_max(tag: u8, large: usize) -> Result<usize, SqlError> {
         | frontend::COPY_DONE => Ok(SMALL_MESSAGE_MAX + HEADER_LEN),
         _ => Err(SqlError::protocol(format!("invalid frontend message type {tag}"))),
     }
-}
-
-/// The text of the first Query or Parse in a run of messages.
-fn first_statement(mut input: &[u8]) -> &[u8] {
-    while let Ok(Some(header)) = frame::header(input) {
-        let Some(body) = input.get(HEADER_LEN..header.frame_len) else { break };
-        let mut reader = read::Reader::new(body);
-        match header.tag {
-            frontend::QUERY => return reader.cstr().unwrap_or_default(),
-            frontend::PARSE => {
-                let _name = reader.cstr();
-                return reader.cstr().unwrap_or_default();
-            }
-            _ => {}
-        }
-        input = input.get(header.frame_len..).unwrap_or_default();
-    }
-    b""
 }
 
 impl Client {
