@@ -133,6 +133,29 @@ fn a_client_that_leaves_in_the_middle_leaves_nothing() {
     });
 }
 
+/// What has arrived may be longer than what is read ahead, and end where a message ends.
+#[test]
+fn a_long_pipeline_without_sync_is_read_on() {
+    let stage = Stage::new(2);
+    let (mut wire, mut other) = (stage.howdah.app(), stage.howdah.app());
+    wire.patience = std::time::Duration::from_secs(20);
+    let text = vec![b'x'; 32 * 1024];
+    let row = [
+        support::message::bind("", "", &[], &[Some(b"7"), Some(&text)], &[]),
+        support::message::execute("", 0),
+    ]
+    .concat();
+    wire.send(&support::message::parse("", "insert into log values ($1, $2)", &[]));
+    for _ in 0..4 {
+        wire.send(&row.repeat(12));
+        assert_eq!(other.value("select count(*) from log where a = 7"), "0");
+    }
+    wire.send(&support::message::sync());
+    let reply = wire.until(b'Z');
+    assert_eq!(reply.tagged(b'C').count(), 48);
+    assert_eq!(other.value("select count(*) from log where a = 7"), "48");
+}
+
 #[test]
 fn a_block_over_several_shards_is_not_prepared() {
     let stage = Stage::new(2);

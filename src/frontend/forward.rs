@@ -1,6 +1,7 @@
 //! Client messages on their way to the server: the session reads each, and says what is sent.
 
-use super::client::{Client, End, Held, OWED_MAX, UNSENT_MAX, asks, message_max};
+use super::client::{Client, End};
+use super::input::{Held, OWED_MAX, UNSENT_MAX, asks, message_max};
 use super::relay::{Event, with_scratch};
 use super::routed::Routed;
 use crate::error::SqlError;

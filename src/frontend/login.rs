@@ -175,7 +175,7 @@ async fn log_in(
         limits_version: u64::MAX,
         routed,
         is_leaving: false,
-        held: super::client::Held::No,
+        held: super::input::Held::No,
         untold: None,
         copy_passing: 0,
         settling: None,

@@ -1,13 +1,17 @@
 //! Client connections: login, the loop that serves one, cancel requests.
 
+mod attach;
 pub mod authenticate;
 mod client;
 mod forward;
 pub mod handshake;
+mod input;
 mod login;
+mod lost;
 mod registry;
 mod relay;
 mod routed;
+mod settle;
 mod settling;
 mod timeout;
 

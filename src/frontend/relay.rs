@@ -3,7 +3,8 @@
 //! Rows go from socket to socket without being copied or decoded: only the messages that the session
 //! has to know of are looked at. Where the client reads slowly, the server is not read.
 
-use super::client::{Client, Held};
+use super::client::Client;
+use super::input::Held;
 use super::settling::Settling;
 use crate::net::stream::Stream;
 use crate::session::take::{KEPT_MAX, Take};

@@ -1,18 +1,19 @@
 //! Server messages: what they end, what the client sees of them.
 
-use super::expected::{Audience, Expected, Kind, OnError};
+use super::expected::{Audience, Expected, Kind};
+use super::failure::{is_cancellation, timeout_error};
 use super::oids::in_home_oids;
 use super::outcome::Outcome;
 use super::pin::Pins;
 use super::server_state::{Copy, ServerState};
-use super::settings::{Change, KNOWN, Settings};
-use super::statements::{NAME_PREFIX, Origin, Statement, Traits, Undo, Unnamed};
+use super::settings::Settings;
+use super::statements::Undo;
 use super::{SchemaNews, Session, Shared};
 use crate::error::SqlError;
 use crate::protocol::{TransactionStatus, backend, read, write};
 use crate::sql::encoding::is_scannable;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What to do with a server message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,7 +186,7 @@ impl Session {
     }
 
     /// The settings go back to those before the transaction, here and on the server.
-    fn roll_back(&mut self, server: &mut ServerState) {
+    pub(super) fn roll_back(&mut self, server: &mut ServerState) {
         self.tracker.rollback();
         if !Arc::ptr_eq(&server.settings, self.tracker.current()) {
             server.settings = Arc::clone(self.tracker.current());
@@ -193,7 +194,7 @@ impl Session {
     }
 
     /// The schema is not the one that a statement was prepared under.
-    fn note_stale(&mut self) {
+    pub(super) fn note_stale(&mut self) {
         if self.schema == SchemaNews::None {
             self.schema = SchemaNews::Found;
         }
@@ -266,259 +267,6 @@ impl Session {
         }
     }
 
-    fn apply(&mut self, outcome: Outcome, server: &mut ServerState, shared: &Shared) {
-        match outcome {
-            Outcome::Nothing => {}
-            Outcome::Settings(changes) => {
-                for change in changes {
-                    self.apply_setting(&change, server, shared);
-                }
-            }
-            Outcome::Savepoint(name) => self.tracker.savepoint(&name),
-            Outcome::Release(name) => self.tracker.release(&name),
-            Outcome::RollbackTo(name) => {
-                self.tracker.rollback_to(&name);
-                server.settings = Arc::clone(self.tracker.current());
-            }
-            Outcome::Prepare { name, sql } => {
-                let id = shared.statements.next_id();
-                let statement = Arc::new(Statement {
-                    id,
-                    server_name: name.clone(),
-                    sql,
-                    tail: Box::default(),
-                    origin: Origin::Sql,
-                    outcome: Outcome::Nothing,
-                    pins: Pins::default(),
-                    refers_to: Vec::new(),
-                    traits: Traits::default(),
-                    is_proven: AtomicBool::new(false),
-                    columns: OnceLock::new(),
-                });
-                server.named.insert(name.clone(), id);
-                self.names().statements.insert(name, statement);
-            }
-            Outcome::Deallocate(name) => {
-                server.named.remove(&name);
-                if let Some(names) = &mut self.names {
-                    names.statements.remove(&name);
-                }
-            }
-            Outcome::DeallocateAll => {
-                server.prepared.clear();
-                server.named.clear();
-                self.forget_statements();
-            }
-            Outcome::DiscardAll => {
-                self.apply_setting(&Change::ResetAll { identity: true }, server, shared);
-                server.prepared.clear();
-                server.named.clear();
-                server.sequence_owner = 0;
-                self.sequence_used = false;
-                self.forget_statements();
-                server.is_spoilt |= !self.pins.ends_with_discard_all();
-                let mut pins = Pins::ALL;
-                pins.remove(Pins::SESSION);
-                self.pins_ending = pins;
-            }
-            Outcome::Pin(pins) => self.pin(pins),
-            Outcome::Unpin(pins) => self.pins_ending.insert(pins),
-            Outcome::SchemaChange { defaults } => {
-                // Now, so that this client's next Parse is fresh; and again at the end of the
-                // transaction, so that nobody's older view of it is shared.
-                shared.statements.schema_changed();
-                self.schema = SchemaNews::Changed;
-                self.defaults_changed |= defaults;
-            }
-        }
-    }
-
-    fn apply_setting(&mut self, change: &Change, server: &mut ServerState, shared: &Shared) {
-        self.tracker.apply(change, &shared.settings);
-        match change {
-            Change::Set { .. } => server.settings = Arc::clone(self.tracker.current()),
-            Change::Reset { name } => {
-                // The server went back to its own default, which the startup packet may have changed.
-                let left = shared.settings.intern(server.settings.reset(name));
-                server.settings = left;
-                if self.tracker.startup().get(name).is_none() {
-                    server.settings = Arc::clone(self.tracker.current());
-                }
-            }
-            Change::Know { name } => {
-                if server.settings.get(name).is_none() {
-                    server.settings = shared.settings.intern(server.settings.with(name, KNOWN));
-                }
-            }
-            Change::ResetAll { identity } => {
-                let mut left = Settings::default().knowing(&server.settings);
-                if !identity {
-                    for name in ["session_authorization", "role"] {
-                        if let Some(replay) = server.settings.get(name) {
-                            left = left.with(name, replay);
-                        }
-                    }
-                }
-                server.settings = shared.settings.intern(left);
-            }
-        }
-    }
-
-    fn error_response(
-        &mut self,
-        body: &[u8],
-        server: &mut ServerState,
-        shared: &Shared,
-        to_client: &mut Vec<u8>,
-    ) -> Result<Verdict, OutOfStep> {
-        server.copy = Copy::None;
-        self.know_custom_settings(server, shared);
-        if self.is_stale_plan(body) {
-            self.note_stale();
-        }
-        let Some(entry) = server.expected.front_mut() else {
-            // Not an answer: the server is about to end the connection, and says why. That is for the client whose
-            // connection it is, and not for one that happens to have it.
-            server.is_ending = true;
-            server.failed = !self.pins.is_empty();
-            return Ok(if server.failed { Verdict::Forward } else { Verdict::Swallow });
-        };
-        server.failed = true;
-        let on_error = entry.on_error.take();
-        let (kind, audience) = (entry.kind, entry.audience);
-        let verdict = match kind {
-            Kind::Query | Kind::FunctionCall | Kind::Sync if audience == Audience::Howdah => Verdict::Swallow,
-            Kind::Query | Kind::FunctionCall | Kind::Sync => Verdict::Forward,
-            _ => self.skip_to_sync(server),
-        };
-        if verdict == Verdict::Swallow {
-            server.own_error = Some(body.into());
-            return Ok(verdict);
-        }
-        match on_error {
-            None => Ok(Verdict::Forward),
-            Some(OnError::Preceding) => {
-                let code = read::error_field(body, b'C');
-                let is_missing = matches!(code, Some(b"26000" | b"25P02"));
-                let Some(preceding) = server.own_error.take().filter(|_| is_missing) else {
-                    return Ok(Verdict::Forward);
-                };
-                write::message(to_client, backend::ERROR_RESPONSE, |b| b.extend_from_slice(&preceding));
-                Ok(Verdict::Swallow)
-            }
-            Some(OnError::Replace(error)) => {
-                write::error_response(to_client, &error);
-                Ok(Verdict::Swallow)
-            }
-            Some(OnError::Rename(to)) => {
-                rewrite_error(body, to_client, |kind, value, out| {
-                    if kind == b'M' { rename(value, &to, out) } else { out.extend_from_slice(value) }
-                });
-                Ok(Verdict::Swallow)
-            }
-            Some(OnError::Shift(added)) => {
-                rewrite_error(body, to_client, |kind, value, out| {
-                    if kind == b'P' { shift(value, &added, out) } else { out.extend_from_slice(value) }
-                });
-                Ok(Verdict::Swallow)
-            }
-        }
-    }
-
-    /// Of a statement that failed: it may have called set_config before.
-    fn know_custom_settings(&mut self, server: &mut ServerState, shared: &Shared) {
-        let outcomes = server.expected.front().and_then(|entry| entry.outcomes.as_ref());
-        let Some(outcome) = outcomes.and_then(|outcomes| outcomes.list.get(outcomes.done)) else { return };
-        let names: Vec<Box<str>> = outcome.custom_settings().map(Into::into).collect();
-        for name in names {
-            self.apply_setting(&Change::Know { name }, server, shared);
-        }
-    }
-
-    fn is_stale_plan(&self, body: &[u8]) -> bool {
-        read::error_field(body, b'C') == Some(b"0A000")
-            && read::error_field(body, b'R') == Some(b"RevalidateCachedQuery")
-    }
-
-    /// After an error in the extended protocol the server ignores everything up to Sync: what the
-    /// ignored messages would have done is undone, last first. Whether the client is told.
-    fn skip_to_sync(&mut self, server: &mut ServerState) -> Verdict {
-        let sync = server.expected.iter().position(|entry| entry.kind == Kind::Sync);
-        let skipped = server.expected.pop_many(sync.unwrap_or(server.expected.len()));
-        // What fails of Howdah's own fails the message of the client's that needed it.
-        let failed = skipped.iter().position(|entry| entry.audience == Audience::Client);
-        let mut unnamed = None;
-        for (place, entry) in skipped.into_iter().enumerate().rev() {
-            let Some(undo) = entry.undo else { continue };
-            match *undo {
-                Undo::Unnamed { before, server } => {
-                    // A Parse of the unnamed statement that fails drops the one before.
-                    let before = before.filter(|_| failed != Some(place));
-                    unnamed = Some((before, if place == 0 { 0 } else { server }));
-                }
-                undo => self.undo(undo, server),
-            }
-        }
-        if let Some((before, id)) = unnamed {
-            self.unnamed_was(before, id, server);
-        }
-        match server.expected.front_mut() {
-            Some(sync) if failed.is_some() => sync.audience = Audience::Client,
-            Some(sync) => return sync.verdict(),
-            None => server.skipping = true,
-        }
-        Verdict::Forward
-    }
-
-    /// The unnamed statement was this, up to what was sent since and not skipped.
-    fn unnamed_was(&mut self, was: Option<Unnamed>, id: u64, server: &mut ServerState) {
-        let next = server.expected.iter_mut().find_map(|entry| match entry.undo.as_deref_mut() {
-            Some(Undo::Unnamed { before, server }) => Some((before, server)),
-            _ => None,
-        });
-        match next {
-            Some((before, server_id)) => (*before, *server_id) = (was, id),
-            None => (self.unnamed, server.unnamed) = (was, id),
-        }
-    }
-
-    fn undo(&mut self, undo: Undo, server: &mut ServerState) {
-        match undo {
-            Undo::Statement { name, before, prepared } => {
-                if let Some(id) = prepared {
-                    server.prepared.remove(id);
-                }
-                match before {
-                    Some(statement) => {
-                        self.names().statements.insert(name, statement);
-                    }
-                    None => {
-                        self.names().statements.remove(&name);
-                    }
-                }
-            }
-            Undo::Prepared(id) => server.prepared.remove(id),
-            Undo::Closed { id, name } => server.prepared.insert(id, &name),
-            Undo::NamedClosed { id, name } => {
-                server.named.insert(name, id);
-            }
-            Undo::Named(name) => {
-                server.named.remove(&name);
-            }
-            Undo::SequenceOwner(id) => server.sequence_owner = id,
-            Undo::Portal(name) => {
-                let is_made_anew = server.expected.iter().any(
-                    |entry| matches!(entry.undo.as_deref(), Some(Undo::Portal(later)) if *later == name),
-                );
-                if let Some(names) = self.names.as_mut().filter(|_| !is_made_anew) {
-                    names.portals.remove(&name);
-                }
-            }
-            // Where it is not the whole of what is undone, its order matters.
-            Undo::Unnamed { .. } => {}
-        }
-    }
-
     fn parameter_status(
         &mut self,
         body: &[u8],
@@ -555,7 +303,7 @@ impl Expected {
         }
     }
 
-    fn verdict(&self) -> Verdict {
+    pub(super) fn verdict(&self) -> Verdict {
         if self.is_shown() { Verdict::Forward } else { Verdict::Swallow }
     }
 }
@@ -623,60 +371,6 @@ fn copy_in(server: &mut ServerState) -> Result<Verdict, OutOfStep> {
         server.unsynced = true;
     }
     Ok(verdict)
-}
-
-/// Copies an error's fields, each as `field` writes it.
-fn rewrite_error(body: &[u8], out: &mut Vec<u8>, field: impl Fn(u8, &[u8], &mut Vec<u8>)) {
-    write::message(out, backend::ERROR_RESPONSE, |b| {
-        let mut reader = read::Reader::new(body);
-        while let Ok(kind) = reader.u8() {
-            if kind == 0 {
-                break;
-            }
-            let Ok(value) = reader.cstr() else { break };
-            b.push(kind);
-            field(kind, value, b);
-            b.push(0);
-        }
-        b.push(0);
-    });
-}
-
-/// Whether an ErrorResponse says that the statement was cancelled.
-pub fn is_cancellation(body: &[u8]) -> bool {
-    read::error_field(body, b'C') == Some(crate::sqlstate::QUERY_CANCELED.as_str().as_bytes())
-}
-
-/// Writes the ErrorResponse of a cancelled statement as Postgres words it for `statement_timeout`.
-pub fn timeout_error(body: &[u8], out: &mut Vec<u8>) {
-    rewrite_error(body, out, |kind, value, out| match kind {
-        b'M' => out.extend_from_slice(b"canceling statement due to statement timeout"),
-        _ => out.extend_from_slice(value),
-    });
-}
-
-/// Puts the client's name of a prepared statement where the server's stands.
-fn rename(message: &[u8], to: &[u8], out: &mut Vec<u8>) {
-    let Some(at) = memchr::memmem::find(message, NAME_PREFIX) else {
-        out.extend_from_slice(message);
-        return;
-    };
-    out.extend_from_slice(message.get(..at).unwrap_or_default());
-    out.extend_from_slice(to);
-    let rest = message.get(at + NAME_PREFIX.len()..).unwrap_or_default();
-    let len = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
-    out.extend_from_slice(rest.get(len..).unwrap_or_default());
-}
-
-/// An error's position in the text that the client sent.
-fn shift(position: &[u8], added: &[(usize, usize)], out: &mut Vec<u8>) {
-    let Some(position) = std::str::from_utf8(position).ok().and_then(|text| text.parse::<usize>().ok())
-    else {
-        out.extend_from_slice(position);
-        return;
-    };
-    let before: usize = added.iter().filter(|(at, _)| *at < position).map(|(_, len)| len).sum();
-    out.extend_from_slice(position.saturating_sub(before).to_string().as_bytes());
 }
 
 /// A server message that fits nothing that was asked.

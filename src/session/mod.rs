@@ -4,24 +4,31 @@
 //! status) and knows no socket, pool or shard. `frontend` steps take one client message and write what
 //! goes to the server; `backend` steps take one server message and say whether the client sees it.
 
+mod apply;
 mod backend;
 pub mod describe;
 pub mod expected;
 mod extended;
+mod failure;
 mod hold;
+mod lending;
+mod materialise;
 mod oids;
 pub mod outcome;
 pub mod params;
+mod parse;
 mod pin;
 pub mod replies;
 pub mod senders;
+mod sequences;
 pub mod server_state;
 pub mod settings;
 mod simple;
 pub mod statements;
 pub mod take;
 
-pub use backend::{Verdict, is_cancellation, timeout_error};
+pub use backend::Verdict;
+pub use failure::{is_cancellation, timeout_error};
 pub use hold::Step;
 pub use outcome::Outcome;
 pub use pin::Pins;
@@ -35,7 +42,7 @@ use expected::{Expected, Kind, OnError};
 use params::Parameters;
 use server_state::{Copy, ServerState};
 use settings::{Settings, Tracker};
-use statements::{Repeated, Statement, StatementCache, Undo, Unnamed};
+use statements::{Repeated, Statement, StatementCache, Unnamed};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -213,60 +220,6 @@ impl Session {
         self.pooling
     }
 
-    /// Whether the connection may go back to the pool now.
-    pub fn may_release(&self, server: &ServerState) -> bool {
-        server.is_clean() && self.pins.is_empty()
-    }
-
-    /// Whether the server can be given the client's settings.
-    pub fn suits(&self, server: &ServerState) -> bool {
-        Session::suits_settings(self.tracker.current(), server)
-    }
-
-    /// Whether the server can be given these settings.
-    pub fn suits_settings(wanted: &Arc<Settings>, server: &ServerState) -> bool {
-        Settings::same(&server.settings, wanted) || !server.settings.has_custom_beyond(wanted)
-    }
-
-    /// SQL that makes the server's settings the client's; `None` when they are.
-    ///
-    /// To be run, and waited for, while the server owes nothing: a statement must not run under the
-    /// settings of another.
-    pub fn settings_to_apply(&self, server: &ServerState) -> Option<Vec<u8>> {
-        if Settings::same(&server.settings, self.tracker.current()) {
-            return None;
-        }
-        Some(settings::transition_sql(&server.settings, self.tracker.current()))
-    }
-
-    /// The settings as they were before the open transaction, to which it returns when it is rolled back.
-    pub fn settings_before_block(&self) -> &Arc<Settings> {
-        self.tracker.committed()
-    }
-
-    /// The settings of [`Self::settings_to_apply`] were applied.
-    pub fn settings_applied(&self, server: &mut ServerState) {
-        server.settings = Arc::clone(self.tracker.current());
-    }
-
-    /// Tells the client what the server's parameters are, where they differ from what it was told.
-    pub fn tell_parameters(&mut self, server: &ServerState, to_client: &mut Vec<u8>) {
-        if !Arc::ptr_eq(&self.parameters, &server.parameters) {
-            server.parameters.write_changes(&self.parameters, to_client);
-            self.parameters = Arc::clone(&server.parameters);
-        }
-    }
-
-    /// Before the connection goes back: nothing of the client's is left but what `server` says.
-    pub fn leave(&self, server: &mut ServerState) {
-        server.shrink();
-        let current = self.tracker.current();
-        if !Arc::ptr_eq(&server.settings, current) && current.has_custom_beyond(&server.settings) {
-            // A block over several shards sets them on each.
-            server.settings = Arc::new(server.settings.knowing(current));
-        }
-    }
-
     /// Takes one client message that goes to `server`; `frame` is whole, header included.
     ///
     /// Where it depends on replies to come, it is [`Step::Held`]: it is to be given again when the server has
@@ -430,45 +383,6 @@ impl Session {
     fn forget_statements(&mut self) {
         if let Some(names) = &mut self.names {
             names.statements.clear();
-        }
-    }
-
-    /// Whether `statement` asks for a sequence's last value that this connection does not have.
-    fn misses_sequence_state(&self, traits: statements::Traits, server: &ServerState) -> Option<SqlError> {
-        if !traits.reads_sequence_state || traits.advances_sequence || server.sequence_owner == self.id {
-            return None;
-        }
-        self.sequence_used.then(|| {
-            SqlError::refused(
-                "currval() and lastval() are not known on this server connection",
-                "Use INSERT ... RETURNING, call them in the transaction that advanced the sequence, or use pooling = \"session\".",
-            )
-            .with_detail("The sequence was advanced in an earlier transaction, on a connection that has since served other clients.")
-        })
-    }
-
-    /// Before a read of a sequence's last value by a client that has advanced none: what other clients
-    /// advanced here is forgotten, so that Postgres answers as it answers a session of its own.
-    fn forget_others_sequences(
-        &self,
-        traits: statements::Traits,
-        server: &mut ServerState,
-        to_server: &mut Vec<u8>,
-    ) {
-        if traits.reads_sequence_state
-            && !matches!(server.sequence_owner, 0)
-            && server.sequence_owner != self.id
-        {
-            let owner = std::mem::take(&mut server.sequence_owner);
-            let undo = Some(Undo::SequenceOwner(owner));
-            extended::run_utility(b"DISCARD SEQUENCES", undo, Outcome::Nothing, server, to_server);
-        }
-    }
-
-    fn note_sequence(&mut self, traits: statements::Traits, server: &mut ServerState) {
-        if traits.advances_sequence {
-            self.sequence_used = true;
-            server.sequence_owner = self.id;
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::describe::{self, Described};
 use super::expected::{Expected, Kind, OnError, Outcomes};
-use super::extended::{Doing, NESTING_MAX, sync_own};
+use super::extended::{Doing, NESTING_MAX};
 use super::hold::Step;
+use super::materialise::sync_own;
 use super::outcome::Outcome;
 use super::server_state::ServerState;
 use super::settings::Change;

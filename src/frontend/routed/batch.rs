@@ -97,7 +97,10 @@ impl Client {
         loop {
             let rest = self.input.get(at..).unwrap_or_default();
             let header = frame::header(rest).map_err(|bad| SqlError::protocol(bad.to_string()))?;
-            let Some(header) = header else { return Ok(None) };
+            let Some(header) = header else {
+                // However long the run is already, more of it is read.
+                return self.want(at - start + HEADER_LEN).map(|()| None);
+            };
             let is_part = matches!(
                 header.tag,
                 frontend::PARSE
@@ -112,19 +115,22 @@ impl Client {
                 return Ok(Some(at));
             }
             if rest.len() < header.frame_len {
-                self.wanted = at - start + header.frame_len;
-                if self.wanted > self.service.limits.load().message_size_max {
-                    return Err(SqlError::protocol(
-                        "a pipeline without Sync is longer than a message may be",
-                    ));
-                }
-                return Ok(None);
+                return self.want(at - start + header.frame_len).map(|()| None);
             }
             at += header.frame_len;
             if matches!(header.tag, frontend::SYNC | frontend::FLUSH) || !is_part {
                 return Ok(Some(at));
             }
         }
+    }
+
+    /// So many bytes of a run of messages have to be there.
+    fn want(&mut self, bytes: usize) -> Result<(), SqlError> {
+        self.wanted = bytes;
+        if bytes > self.service.limits.load().message_size_max {
+            return Err(SqlError::protocol("a pipeline without Sync is longer than a message may be"));
+        }
+        Ok(())
     }
 
     pub(super) async fn routed_batch(&mut self, batch: Range<usize>) -> Result<(), End> {

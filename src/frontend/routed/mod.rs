@@ -16,8 +16,10 @@ mod simple;
 mod steps;
 mod under_view;
 
-use super::client::{Checkout, Client, End, give_back_later};
+use super::attach::Checkout;
+use super::client::{Client, End};
 use super::relay::Event;
+use super::settle::give_back_later;
 use crate::error::SqlError;
 use crate::exec::{Memo, PlannedStatement, Router};
 use crate::ids::ShardId;

@@ -3,7 +3,8 @@
 //!
 //! docs/decisions/0015-leases.md has the protocol and why it is right.
 
-use super::super::client::{Checkout, Client, End};
+use super::super::attach::Checkout;
+use super::super::client::{Client, End};
 use super::{Routed, cancelled};
 use crate::error::SqlError;
 use crate::exec::Router;
