@@ -83,6 +83,14 @@ fn tables_begin_with_the_columns_of_pgbouncer() {
             "name host port database force_user pool_size min_pool_size reserve_pool pool_mode max_connections \
              current_connections paused disabled",
         ),
+        (
+            "STATS_TOTALS",
+            "database xact_count query_count bytes_received bytes_sent xact_time query_time wait_time",
+        ),
+        (
+            "STATS_AVERAGES",
+            "database xact_count query_count bytes_received bytes_sent xact_time query_time wait_time",
+        ),
         ("CONFIG", "key value default changeable"),
         ("LISTS", "list items"),
         ("STATE", "key value"),
@@ -164,6 +172,44 @@ fn stats_count_statements_and_transactions() {
     assert_eq!((stats["database"].as_str(), stats["total_xact_count"].as_str()), ("app", "2"));
     assert_ne!(stats["total_received"], "0");
     assert_ne!(stats["total_sent"], "0");
+}
+
+/// What the Prometheus exporter for PgBouncer asks, and reads as numbers.
+#[test]
+fn exporters_for_pgbouncer_find_numbers() {
+    let howdah = howdah();
+    let mut wire = howdah.app();
+    wire.run("begin");
+    wire.run("select pg_sleep(0.05)");
+    wire.run("commit");
+    let mut admin = howdah.admin();
+    // A client may have its answer before it is counted.
+    eventually("it is counted", 5, || show(&mut admin, "STATS")[0]["total_xact_count"] == "1");
+    let labels = ["database", "user", "name", "host", "force_user", "pool_mode", "shard"];
+    for topic in ["STATS", "STATS_TOTALS", "STATS_AVERAGES", "POOLS", "DATABASES"] {
+        for (column, value) in show(&mut admin, topic).remove(0) {
+            let is_label = labels.contains(&column.as_str());
+            assert!(is_label || value.parse::<f64>().is_ok(), "{topic}: {column} is {value:?}");
+        }
+    }
+    let stats = show(&mut admin, "STATS").remove(0);
+    let number = |column: &str| stats[column].parse::<u64>().unwrap();
+    assert!(number("total_xact_time") >= 50_000 && number("total_xact_time") >= number("total_query_time"));
+    assert_eq!(show(&mut admin, "STATS_TOTALS")[0]["xact_count"], stats["total_xact_count"]);
+    let lists = show(&mut admin, "LISTS");
+    let list = |name: &str| lists.iter().find(|row| row["list"] == name).expect("a list")["items"].clone();
+    assert_eq!(
+        (list("databases"), list("used_clients"), list("used_servers")),
+        ("1".into(), "2".into(), "1".into())
+    );
+    for name in
+        ["users", "pools", "free_clients", "login_clients", "free_servers", "dns_names", "dns_pending"]
+    {
+        assert!(list(name).parse::<u32>().is_ok(), "{name}");
+    }
+    let config = show(&mut admin, "CONFIG");
+    let limit = |key: &str| config.iter().find(|row| row["key"] == key).expect("a key")["value"].clone();
+    assert_eq!(limit("max_client_conn"), limit("general.client_limit"));
 }
 
 #[test]
@@ -378,7 +424,7 @@ fn the_extended_protocol_serves_text_and_binary() {
     bytes.extend(sync());
     let reply = admin.ask(&bytes).ok();
     let tags: String = reply.frames.iter().map(|frame| frame.tag as char).collect();
-    assert_eq!(tags, "1tT2TDDsDDDC3Z");
+    assert_eq!(tags, "1tT2TDDsDDDDDDDDDDDDC3Z");
     let first = reply.tagged(b'D').next().unwrap().cells();
     assert_eq!(first, [Some(b"databases".to_vec()), Some(1_i32.to_be_bytes().to_vec())]);
     let mut bytes = parse("", "SHOW STATS", &[]);

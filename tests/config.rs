@@ -8,8 +8,8 @@
 )]
 
 use howdah::config::{
-    self, AddressSet, Config, ConfigStore, Credential, HbaMethod, ListenAddress, ListenerTls, NameSet,
-    Pooling, ServerAddress, ServerTlsMode,
+    self, AddressSet, Config, ConfigStore, Credential, HbaClientCert, HbaMethod, ListenAddress, ListenerTls,
+    NameSet, Pooling, ServerAddress, ServerTlsMode,
 };
 use howdah::diagnostic::SourceText;
 use std::path::Path;
@@ -169,6 +169,19 @@ const BAD: &[(&str, &[&str])] = &[
     ),
     ("[[hba]]\nmethod = \"cert\"", &["9:10: the method \"cert\" needs a listener"]),
     (
+        "[[hba]]\nmethod = \"trust\"\nclientcert = \"verify-ca\"",
+        &["10:14: `clientcert` in a rule for connections without TLS"],
+    ),
+    (
+        "[[hba]]\ntype = \"hostssl\"\nmethod = \"trust\"\nclientcert = \"verify-full\"",
+        &["11:14: `clientcert` needs a listener whose tls has `client_ca`"],
+    ),
+    ("[[hba]]\nmethod = \"trust\"\nclientcert = \"no\"", &["10:14: `hba.clientcert` is \"no\""]),
+    (
+        "[[hba]]\nuser = \"+admins\"\ndatabase = [\"samerole\"]\nmethod = \"trust\"",
+        &["9:8: \"+admins\", which in pg_hba.conf", "10:12: \"samerole\", which in pg_hba.conf"],
+    ),
+    (
         "[[cluster]]\nname = \"shop\"",
         &["9:8: there is already a cluster \"shop\"", "9:8: the cluster \"shop\" has no [[cluster.shard]]"],
     ),
@@ -308,7 +321,8 @@ fn certificates_and_secrets_are_read_from_files_beside_the_configuration() {
     std::fs::write(folder.path().join("password"), "from file\n").unwrap();
     let tls = "tls = { mode = \"require\", certificate = \"s.crt\", key = \"s.key\", client_ca = \"s.crt\" }\n[[cluster]]";
     let text = BASE.replacen("[[cluster]]", tls, 1)
-        + "tls = { mode = \"verify-full\", root = \"s.crt\" }\n[[user]]\nname = \"a\"\npassword = \"file:password\"\n[[hba]]\ntype = \"hostssl\"\nmethod = \"cert\"\n";
+        + "tls = { mode = \"verify-full\", root = \"s.crt\" }\n[[user]]\nname = \"a\"\npassword = \"file:password\"\n[[hba]]\ntype = \"hostssl\"\nmethod = \"cert\"\n\
+           [[hba]]\ntype = \"hostssl\"\ndatabase = \"sameuser\"\nmethod = \"scram-sha-256\"\nclientcert = \"verify-ca\"\n";
     let config = parse_in(folder.path(), &text).unwrap().config;
     assert!(matches!(
         &config.listeners[0].tls,
@@ -318,6 +332,15 @@ fn certificates_and_secrets_are_read_from_files_beside_the_configuration() {
         matches!(&config.users["a"].credential, Credential::Password(secret) if secret.expose() == "from file")
     );
     assert_eq!(config.files.len(), 3);
+    let certs: Vec<HbaClientCert> = config.hba.iter().map(|rule| rule.client_cert).collect();
+    assert_eq!(certs, [HbaClientCert::NotAsked, HbaClientCert::VerifyCa]);
+    let shown = config::settings(&config);
+    let shown = shown.iter().find(|setting| setting.key == "hba.1").unwrap();
+    assert_eq!(shown.value, "hostssl sameuser all all scram-sha-256 clientcert=verify-ca");
+    assert_eq!(parse_in(folder.path(), &text).unwrap().warnings, [], "sameuser is no unknown database");
+    let loose = text.replacen("method = \"cert\"", "method = \"cert\"\nclientcert = \"verify-ca\"", 1);
+    let found = parse_in(folder.path(), &loose).unwrap_err();
+    assert!(found[0].contains("which asks for more"), "{found:#?}");
     let swapped = text.replacen("key = \"s.key\"", "key = \"s.crt\"", 1);
     let found = parse_in(folder.path(), &swapped).unwrap_err();
     assert!(found[0].contains("a PEM file with -----BEGIN PRIVATE KEY-----"), "{found:#?}");

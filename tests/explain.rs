@@ -221,6 +221,14 @@ fn a_home_shard_that_runs_tells_the_columns() {
         let served = wire.run(&format!("explain (howdah) {statement}")).column().join("\n");
         assert_eq!(live(&[statement]).out.trim_end(), served, "{statement}");
     }
+    // Where the store has the buckets.
+    let by_key = "select total from orders where customer_id = 1";
+    let before = live(&[by_key]).out;
+    home.app().run(
+        "update howdah.bucket_range set shard = case shard when 's0' then 's1' when 's1' then 's2' else 's0' end",
+    );
+    let after = live(&[by_key]).out;
+    assert!(after.starts_with("Single on shard s") && after != before, "{before}{after}");
     let told = live(&["--offline", "select total from orders where customer_id = 1"]);
     assert!(
         told.code == 0 && told.out.contains("no server was asked") && told.err.is_empty(),

@@ -21,12 +21,14 @@ pub enum Topic {
     Store,
     State,
     Stats,
+    StatsAverages,
+    StatsTotals,
     Users,
     Version,
 }
 
 /// Words behind SHOW.
-const TOPICS: [(&str, Topic); 13] = [
+const TOPICS: [(&str, Topic); 15] = [
     ("clients", Topic::Clients),
     ("config", Topic::Config),
     ("databases", Topic::Databases),
@@ -37,13 +39,16 @@ const TOPICS: [(&str, Topic); 13] = [
     ("shards", Topic::Shards),
     ("state", Topic::State),
     ("stats", Topic::Stats),
+    ("stats_averages", Topic::StatsAverages),
+    ("stats_totals", Topic::StatsTotals),
     ("store", Topic::Store),
     ("users", Topic::Users),
     ("version", Topic::Version),
 ];
 
 /// The commands, for SHOW HELP and for whoever mistypes one.
-pub const COMMANDS: &str = "SHOW CLIENTS|CONFIG|DATABASES|HELP|LISTS|POOLS|SERVERS|SHARDS|STATE|STATS|USERS|VERSION, \
+pub const COMMANDS: &str = "SHOW CLIENTS|CONFIG|DATABASES|HELP|LISTS|POOLS|SERVERS|SHARDS|STATE|STATS|STATS_AVERAGES|STATS_TOTALS|\
+     USERS|VERSION, \
      RELOAD, PAUSE [db], RESUME [db], RECONNECT [db], KILL [db | client id], SHUTDOWN";
 
 /// What drivers ask of any server, with the one value that is answered: name, result's name, value.

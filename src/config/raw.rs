@@ -254,7 +254,7 @@ pub struct RawHba {
     #[serde(rename = "type")]
     #[schemars(extend("default" = "host"))]
     pub connection: Option<At<RawHbaType>>,
-    /// Databases it is for; "all" for all.
+    /// Databases it is for; "all" for all, "sameuser" for the one with the user's name.
     #[schemars(extend("default" = "all"))]
     pub database: Option<At<RawList>>,
     /// Users it is for; "all" for all.
@@ -266,6 +266,19 @@ pub struct RawHba {
     /// The proof it asks for.
     #[schemars(required)]
     pub method: Option<At<RawHbaMethod>>,
+    /// The TLS client certificate that it asks for besides, in a rule of type "hostssl".
+    pub clientcert: Option<At<RawClientCert>>,
+}
+
+/// What a client's certificate must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "ClientCert", inline)]
+pub enum RawClientCert {
+    /// Signed by the listener's `client_ca`.
+    VerifyCa,
+    /// Also with the user's name as its common name.
+    VerifyFull,
 }
 
 /// Kinds of client connections.
@@ -318,7 +331,7 @@ pub struct RawCluster {
     pub rules: Option<At<String>>,
     /// The shard that holds single tables. Default: the first.
     pub home_shard: Option<At<String>>,
-    /// Who loads the catalog and checks the shards.
+    /// Who reads the shards' catalogs, keeps the store on them and checks them; without one, run one proxy only.
     pub maintenance_user: Option<At<String>>,
     /// That user's password on the shards.
     pub maintenance_password: Option<At<RawSecret>>,

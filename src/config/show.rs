@@ -2,8 +2,8 @@
 
 use super::units::{show_duration, show_size};
 use super::{
-    AddressSet, Cluster, Config, Credential, General, HbaConnection, HbaMethod, HbaRule, ListenerTls,
-    LogFormat, NameSet, PemFile, PoolSettings, ServerTlsMode, Shard, User,
+    AddressSet, Cluster, Config, Credential, General, HbaClientCert, HbaConnection, HbaMethod, HbaRule,
+    ListenerTls, LogFormat, NameSet, PemFile, PoolSettings, ServerTlsMode, Shard, User,
 };
 use std::time::Duration;
 
@@ -123,7 +123,13 @@ fn hba(rule: &HbaRule) -> String {
             ranges.join(",")
         }
     };
-    format!("{connection} {} {} {addresses} {method}", names(&rule.databases), names(&rule.users))
+    let certificate = match rule.client_cert {
+        HbaClientCert::NotAsked => "",
+        HbaClientCert::VerifyCa => " clientcert=verify-ca",
+        HbaClientCert::VerifyFull => " clientcert=verify-full",
+    };
+    let (databases, users) = (names(&rule.databases), names(&rule.users));
+    format!("{connection} {databases} {users} {addresses} {method}{certificate}")
 }
 
 fn cluster_rows(rows: &mut Vec<Setting>, cluster: &Cluster) {

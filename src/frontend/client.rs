@@ -62,6 +62,12 @@ pub(super) struct Client {
     pub(super) received_bytes: usize,
     /// When the present statement or pipeline began.
     pub(super) began: Option<Instant>,
+    /// Where its first message is in `input`; beyond its end where that was forgotten.
+    pub(super) began_at: usize,
+    /// The start of its first statement, where its messages were forgotten.
+    pub(super) began_with: Option<Box<[u8]>>,
+    /// When the open transaction's first statement began.
+    pub(super) transaction_began: Option<Instant>,
     pub(super) limits: Arc<Limits>,
     pub(super) limits_version: u64,
     /// Where the database has several shards.

@@ -116,8 +116,7 @@ impl Client {
         if self.lease.is_none() {
             self.compact();
         } else if self.consumed > 64 * 1024 {
-            self.input.drain(..self.consumed);
-            self.consumed = 0;
+            self.forget_consumed();
         }
         Ok(())
     }

@@ -14,6 +14,9 @@ use std::time::Instant;
 /// Buffers of an idle client up to this size are kept.
 const KEPT_BYTES_MAX: usize = 512;
 
+/// More of a statement is not kept for the log, in bytes.
+const SHOWN_BYTES_MAX: usize = 4096;
+
 impl Client {
     /// The server owes nothing more.
     pub(super) fn settled(&mut self) {
@@ -44,6 +47,8 @@ impl Client {
     pub(super) fn note_start(&mut self, now: Instant) {
         if self.began.is_none() {
             self.began = Some(now);
+            self.began_at = self.consumed;
+            self.began_with = None;
             if self.limits().query_timeout.is_some() {
                 self.handle.start_timer(now);
             }
@@ -58,28 +63,35 @@ impl Client {
 
     /// Counts, and logs what was slow.
     pub(super) fn note_end_of_work(&mut self, transaction_ended: bool, now: Instant) {
-        let stats = &self.database.stats;
-        if transaction_ended {
-            stats.transactions.fetch_add(1, Ordering::Relaxed);
-        }
-        stats.queries.fetch_add(1, Ordering::Relaxed);
+        let began = self.note_stop();
+        let transaction_began = self.transaction_began.take().or(began);
         let sent = std::mem::take(&mut self.sent_bytes);
         let received = std::mem::take(&mut self.received_bytes);
+        let stats = &self.database.stats;
+        let micros = |since: Option<Instant>| {
+            let took = since.map_or(0, |since| now.saturating_duration_since(since).as_micros());
+            u64::try_from(took).unwrap_or(u64::MAX)
+        };
+        if transaction_ended {
+            stats.transactions.fetch_add(1, Ordering::Relaxed);
+            stats.transaction_us.fetch_add(micros(transaction_began), Ordering::Relaxed);
+        } else {
+            self.transaction_began = transaction_began;
+        }
+        stats.queries.fetch_add(1, Ordering::Relaxed);
         stats.sent_bytes.fetch_add(u64::try_from(sent).unwrap_or(u64::MAX), Ordering::Relaxed);
         stats.received_bytes.fetch_add(u64::try_from(received).unwrap_or(u64::MAX), Ordering::Relaxed);
-        let Some(began) = self.note_stop() else { return };
-        let took = now.saturating_duration_since(began);
-        let stats = &self.database.stats;
-        stats.query_us.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        stats.query_us.fetch_add(micros(began), Ordering::Relaxed);
+        let Some(took) = began.map(|began| now.saturating_duration_since(began)) else { return };
         if self.limits().slow_statement.is_some_and(|limit| took >= limit) {
             self.log_slow(took);
         }
+        self.began_with = None;
     }
 
     #[cold]
     fn log_slow(&self, took: std::time::Duration) {
-        let text = first_statement(self.input.get(..self.consumed).unwrap_or_default());
-        let statement = redacted(text, self.session.parameters().standard_conforming_strings());
+        let statement = redacted(self.first_statement());
         tracing::warn!(
             database = %self.database.name,
             user = %self.database.user,
@@ -103,6 +115,47 @@ impl Client {
         }
     }
 
+    /// Drops the input that is done with.
+    pub(super) fn forget_consumed(&mut self) {
+        if self.began.is_some() && self.began_with.is_none() && self.began_at < self.consumed {
+            let text = self.first_statement();
+            self.began_with = Some(text.get(..SHOWN_BYTES_MAX).unwrap_or(text).into());
+        }
+        self.input.drain(..self.consumed);
+        self.began_at = self.began_at.checked_sub(self.consumed).unwrap_or(usize::MAX);
+        self.consumed = 0;
+    }
+
+    /// The text of the first Query, Parse or prepared statement of the present work; empty where it is not known.
+    fn first_statement(&self) -> &[u8] {
+        if let Some(text) = &self.began_with {
+            return text;
+        }
+        let mut input = self.input.get(self.began_at..).unwrap_or_default();
+        while let Ok(Some(header)) = frame::header(input) {
+            let Some(body) = input.get(HEADER_LEN..header.frame_len) else { break };
+            let mut reader = read::Reader::new(body);
+            match header.tag {
+                frontend::QUERY => return reader.cstr().unwrap_or_default(),
+                frontend::PARSE => {
+                    let _name = reader.cstr();
+                    return reader.cstr().unwrap_or_default();
+                }
+                frontend::BIND => {
+                    let _portal = reader.cstr();
+                    return reader
+                        .cstr()
+                        .ok()
+                        .and_then(|name| self.session.text_of(name))
+                        .unwrap_or_default();
+                }
+                _ => {}
+            }
+            input = input.get(header.frame_len..).unwrap_or_default();
+        }
+        b""
+    }
+
     /// Forgets input that is done with, and gives memory back.
     pub(super) fn compact(&mut self) {
         if self.consumed == self.input.len() {
@@ -113,8 +166,7 @@ impl Client {
                 self.input.clear();
             }
         } else {
-            self.input.drain(..self.consumed);
-            self.consumed = 0;
+            self.forget_consumed();
         }
         if self.out.is_empty() && self.out.capacity() > KEPT_BYTES_MAX {
             self.out = Vec::new();
@@ -181,22 +233,4 @@ async fn reset(connection: &mut ServerConnection) -> Result<(), crate::backend::
     connection.state.sequence_owner = 0;
     connection.state.failed = false;
     Ok(())
-}
-
-/// The text of the first Query or Parse in a run of messages.
-fn first_statement(mut input: &[u8]) -> &[u8] {
-    while let Ok(Some(header)) = frame::header(input) {
-        let Some(body) = input.get(HEADER_LEN..header.frame_len) else { break };
-        let mut reader = read::Reader::new(body);
-        match header.tag {
-            frontend::QUERY => return reader.cstr().unwrap_or_default(),
-            frontend::PARSE => {
-                let _name = reader.cstr();
-                return reader.cstr().unwrap_or_default();
-            }
-            _ => {}
-        }
-        input = input.get(header.frame_len..).unwrap_or_default();
-    }
-    b""
 }

@@ -267,7 +267,11 @@ fn hba_rules(rule: &config::HbaRule) -> Vec<HbaRule> {
             config::HbaMethod::Password => Method::Password,
             config::HbaMethod::Cert => Method::Cert,
         },
-        client_cert: ClientCert::NotAsked,
+        client_cert: match rule.client_cert {
+            config::HbaClientCert::NotAsked => ClientCert::NotAsked,
+            config::HbaClientCert::VerifyCa => ClientCert::VerifyCa,
+            config::HbaClientCert::VerifyFull => ClientCert::VerifyFull,
+        },
     };
     addresses.into_iter().map(of).collect()
 }

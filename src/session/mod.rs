@@ -371,6 +371,11 @@ impl Session {
         self.names.get_or_insert_default()
     }
 
+    /// The text of a prepared statement, by the client's name.
+    pub fn text_of(&self, name: &[u8]) -> Option<&[u8]> {
+        self.statement(name).map(|statement| &*statement.sql)
+    }
+
     fn statement(&self, name: &[u8]) -> Option<&Arc<Statement>> {
         self.names.as_ref()?.statements.get(name)
     }

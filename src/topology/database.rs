@@ -31,6 +31,8 @@ pub struct DatabaseStats {
     pub sent_bytes: AtomicU64,
     /// Time with a server connection, in microseconds.
     pub query_us: AtomicU64,
+    /// Time from a transaction's first statement to its end, in microseconds.
+    pub transaction_us: AtomicU64,
     /// Time waiting for a server connection, in microseconds.
     pub wait_us: AtomicU64,
 }

@@ -9,6 +9,7 @@ mod stats;
 mod store;
 
 pub use stats::Averages;
+use stats::Half;
 
 use super::Admin;
 use super::command::Topic;
@@ -27,6 +28,7 @@ pub fn columns(topic: Topic) -> &'static [Column] {
         Topic::Shards => &pools::SHARDS,
         Topic::State => &process::STATE,
         Topic::Stats => &stats::STATS,
+        Topic::StatsAverages | Topic::StatsTotals => &stats::HALF,
         Topic::Store => &store::STORE,
         Topic::Users => &process::USERS,
         Topic::Version => &process::VERSION_COLUMNS,
@@ -46,6 +48,8 @@ pub fn rows(topic: Topic, admin: &Admin) -> Vec<Row> {
         Topic::Shards => pools::shards(admin),
         Topic::State => process::state(admin),
         Topic::Stats => stats::stats(admin),
+        Topic::StatsAverages => stats::half(admin, Half::Averages),
+        Topic::StatsTotals => stats::half(admin, Half::Totals),
         Topic::Store => store::store(admin),
         Topic::Users => process::users(admin),
         Topic::Version => process::version(),

@@ -3,6 +3,8 @@
 use super::super::Admin;
 use super::super::command::VERSION;
 use super::super::table::{Column, Row, Value, int4, text};
+use crate::config::Setting;
+use std::collections::BTreeSet;
 
 /// As PgBouncer's.
 pub const CONFIG: [Column; 4] = [text("key"), text("value"), text("default"), text("changeable")];
@@ -29,8 +31,12 @@ pub fn version() -> Vec<Row> {
 pub fn config(admin: &Admin) -> Vec<Row> {
     let yes_no = |yes| if yes { "yes" } else { "no" };
     let settings = crate::config::settings(&admin.store.current());
+    // Exporters ask for the limit by PgBouncer's name.
+    let limit = settings.iter().find(|s| s.key == "general.client_limit").cloned();
+    let limit = limit.map(|limit| Setting { key: "max_client_conn".into(), ..limit });
     settings
         .into_iter()
+        .chain(limit)
         .map(|s| vec![s.key.into(), s.value.into(), s.default.into(), yes_no(s.is_changeable).into()])
         .collect()
 }
@@ -39,21 +45,33 @@ pub fn config(admin: &Admin) -> Vec<Row> {
 pub fn lists(admin: &Admin) -> Vec<Row> {
     let config = admin.store.current();
     let databases = admin.service.directory.databases();
-    let servers: usize = databases
-        .iter()
-        .flat_map(|database| &database.pools)
-        .map(|pool| pool.manager().connections().len())
-        .sum();
+    let pools = databases.iter().flat_map(|database| &database.pools);
+    let servers: u32 = pools.map(|pool| count(pool.manager().connections().len())).sum();
+    let users = config.users.len().max(databases.iter().map(|one| &one.user).collect::<BTreeSet<_>>().len());
     [
-        ("databases", config.clusters.len().into()),
-        ("users", config.users.len().into()),
-        ("pools", databases.len().into()),
-        ("used_clients", Value::from(admin.service.registry.len())),
-        ("used_servers", servers.into()),
+        ("databases", count(config.clusters.len())),
+        ("users", count(users)),
+        ("peers", 0),
+        ("pools", count(databases.len())),
+        ("peer_pools", 0),
+        ("used_clients", admin.service.registry.len()),
+        // What follows are lists of structures that PgBouncer keeps and Howdah does not.
+        ("free_clients", 0),
+        ("login_clients", 0),
+        ("used_servers", servers),
+        ("free_servers", 0),
+        ("dns_names", 0),
+        ("dns_zones", 0),
+        ("dns_queries", 0),
+        ("dns_pending", 0),
     ]
     .into_iter()
-    .map(|(list, items)| vec![list.into(), items])
+    .map(|(list, items)| vec![list.into(), items.into()])
     .collect()
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 /// The rows of SHOW STATE.

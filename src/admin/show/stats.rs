@@ -1,4 +1,4 @@
-//! SHOW STATS: counters since the start, and averages over the last minute or so.
+//! SHOW STATS, STATS_TOTALS and STATS_AVERAGES: counters since the start, and averages over the last minute or so.
 
 use super::super::Admin;
 use super::super::table::{Column, Row, Value, numeric, text};
@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// PgBouncer's fifteen; the time in transactions is not counted.
+/// PgBouncer's fifteen.
 pub const STATS: [Column; 15] = [
     text("database"),
     numeric("total_xact_count"),
@@ -27,6 +27,41 @@ pub const STATS: [Column; 15] = [
     numeric("avg_wait_time"),
 ];
 
+/// As PgBouncer's: of SHOW STATS_TOTALS and STATS_AVERAGES.
+pub const HALF: [Column; 8] = [
+    text("database"),
+    numeric("xact_count"),
+    numeric("query_count"),
+    numeric("bytes_received"),
+    numeric("bytes_sent"),
+    numeric("xact_time"),
+    numeric("query_time"),
+    numeric("wait_time"),
+];
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// Counters since the start.
+    Totals,
+    /// Averages.
+    Averages,
+}
+
+/// The rows of SHOW STATS_TOTALS or STATS_AVERAGES.
+pub fn half(admin: &Admin, half: Half) -> Vec<Row> {
+    let from = match half {
+        Half::Totals => 1,
+        Half::Averages => HALF.len(),
+    };
+    let part = |row: Row| {
+        let mut values = row.into_iter();
+        let name = values.next();
+        name.into_iter().chain(values.skip(from - 1).take(HALF.len() - 1)).collect()
+    };
+    stats(admin).into_iter().map(part).collect()
+}
+
 /// How long a period of the averages is at least.
 const PERIOD: Duration = Duration::from_secs(60);
 
@@ -37,6 +72,7 @@ struct Totals {
     queries: u64,
     received: u64,
     sent: u64,
+    transaction_us: u64,
     query_us: u64,
     wait_us: u64,
 }
@@ -47,6 +83,7 @@ impl Totals {
         self.queries += stats.queries.load(Ordering::Relaxed);
         self.received += stats.received_bytes.load(Ordering::Relaxed);
         self.sent += stats.sent_bytes.load(Ordering::Relaxed);
+        self.transaction_us += stats.transaction_us.load(Ordering::Relaxed);
         self.query_us += stats.query_us.load(Ordering::Relaxed);
         self.wait_us += stats.wait_us.load(Ordering::Relaxed);
     }
@@ -58,6 +95,7 @@ impl Totals {
             queries: self.queries.saturating_sub(old.queries),
             received: self.received.saturating_sub(old.received),
             sent: self.sent.saturating_sub(old.sent),
+            transaction_us: self.transaction_us.saturating_sub(old.transaction_us),
             query_us: self.query_us.saturating_sub(old.query_us),
             wait_us: self.wait_us.saturating_sub(old.wait_us),
         }
@@ -117,22 +155,22 @@ fn row(name: &str, total: &Totals, lately: &Totals, elapsed: Duration) -> Row {
     let micros = elapsed.as_micros().max(1);
     let per_second =
         |count: u64| Value::Number(u64::try_from(u128::from(count) * 1_000_000 / micros).unwrap_or(u64::MAX));
-    let per_query = |us: u64| Value::Number(us.checked_div(lately.queries).unwrap_or(0));
+    let per = |us: u64, count| Value::Number(us.checked_div(count).unwrap_or(0));
     vec![
         name.into(),
         total.transactions.into(),
         total.queries.into(),
         total.received.into(),
         total.sent.into(),
-        Value::Null,
+        total.transaction_us.into(),
         total.query_us.into(),
         total.wait_us.into(),
         per_second(lately.transactions),
         per_second(lately.queries),
         per_second(lately.received),
         per_second(lately.sent),
-        Value::Null,
-        per_query(lately.query_us),
+        per(lately.transaction_us, lately.transactions),
+        per(lately.query_us, lately.queries),
         // As PgBouncer: microseconds that clients waited, per second.
         per_second(lately.wait_us),
     ]
@@ -160,11 +198,18 @@ mod tests {
 
     #[test]
     fn a_row_has_rates_per_second_and_times_per_query() {
-        let lately = Totals { transactions: 120, queries: 240, query_us: 2400, ..Totals::default() };
+        let lately = Totals {
+            transactions: 120,
+            queries: 240,
+            transaction_us: 6000,
+            query_us: 2400,
+            ..Totals::default()
+        };
         let row = row("shop", &lately, &lately, Duration::from_secs(60));
         assert_eq!(row.len(), STATS.len());
         assert_eq!(row[8], Value::Number(2));
         assert_eq!(row[9], Value::Number(4));
+        assert_eq!(row[12], Value::Number(50));
         assert_eq!(row[13], Value::Number(10));
     }
 }

@@ -10,6 +10,7 @@ use crate::net::stream::Stream;
 use crate::net::tls_client::{SslMode, TlsClient, TlsClientFiles};
 use crate::protocol::startup;
 use crate::rules::Rules;
+use crate::store::BucketRange;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -217,12 +218,13 @@ async fn log_in(
     connected.map_err(|error| AskError::Login { user: login.user.clone(), reason: reason(&error) })
 }
 
-/// Reads the tables of a cluster's home shard; in words why not. `database` is for a cluster that serves any.
+/// Reads the tables of a cluster's home shard, and of its store where the buckets lie; in words why not. `database`
+/// is for a cluster that serves any.
 pub(in crate::cli) fn catalog(
     config: &Config,
     cluster: &Cluster,
     database: Option<&str>,
-) -> Result<Catalog, String> {
+) -> Result<(Catalog, BucketRanges), String> {
     let shard = cluster.shard(cluster.home_shard).ok_or("there is no home shard")?;
     let Some(login) = login(config, cluster) else {
         return Err("there is neither a `maintenance_user` nor a user with a `server_password`".to_owned());
@@ -245,7 +247,7 @@ pub(in crate::cli) fn catalog_of_sql(options: tokio_postgres::Config, sql: &str)
         read_catalog(client, connection, Some(sql)).await
     };
     let runtime = runtime().map_err(|error| error.to_string())?;
-    runtime.block_on(asked).map_err(|error| error.to_string())
+    runtime.block_on(asked).map(|(catalog, _no_store)| catalog).map_err(|error| error.to_string())
 }
 
 /// Runs a text of SQL, where there is one, and reads what tables there are.
@@ -253,7 +255,7 @@ async fn read_catalog<S, T>(
     client: Client,
     connection: Connection<S, T>,
     sql: Option<&str>,
-) -> Result<Catalog, AskError>
+) -> Result<(Catalog, BucketRanges), AskError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
@@ -262,7 +264,9 @@ where
         if let Some(sql) = sql {
             client.batch_execute(sql).await.map_err(|error| AskError::Query(placed(&error, sql)))?;
         }
-        tables::read_catalog(&client).await.map_err(|error| AskError::Query(error.reason()))
+        let catalog = tables::read_catalog(&client).await.map_err(|error| AskError::Query(error.reason()))?;
+        let ranges = bucket_ranges(&client).await.map_err(|error| AskError::Query(reason(&error)))?;
+        Ok((catalog, ranges))
     };
     tokio::select! {
         answered = timeout(ANSWER_TIMEOUT, questions) => {
@@ -270,6 +274,24 @@ where
         }
         ended = connection => Err(AskError::Query(ended_by(ended))),
     }
+}
+
+/// Buckets by their group's name, as the store has them; none where there is no store.
+pub(in crate::cli) type BucketRanges = BTreeMap<String, Vec<BucketRange>>;
+
+async fn bucket_ranges(client: &Client) -> Result<BucketRanges, tokio_postgres::Error> {
+    let mut ranges = BucketRanges::new();
+    let store = "SELECT pg_catalog.to_regclass('howdah.bucket_range') IS NOT NULL";
+    if !client.query_one(store, &[]).await?.try_get::<_, bool>(0)? {
+        return Ok(ranges);
+    }
+    let sql = "SELECT colocation_group, first, last, shard FROM howdah.bucket_range";
+    for row in client.query(sql, &[]).await? {
+        let bucket = |at| Ok(u32::try_from(row.try_get::<_, i32>(at)?).unwrap_or(u32::MAX));
+        let range = BucketRange { first: bucket(1)?, last: bucket(2)?, shard: row.try_get(3)? };
+        ranges.entry(row.try_get(0)?).or_default().push(range);
+    }
+    Ok(ranges)
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

@@ -7,7 +7,7 @@ mod queries;
 mod tables;
 
 pub use finding::{Finding, Status};
-pub(super) use live::{catalog, catalog_of_sql};
+pub(super) use live::{BucketRanges, catalog, catalog_of_sql};
 
 use super::config_file::ConfigFile;
 use super::{EXIT_FAILED, EXIT_USAGE, output};

@@ -6,8 +6,9 @@ use super::super::output;
 use crate::catalog::Catalog;
 use crate::config::{Cluster, Config};
 use crate::ids::ShardId;
-use crate::rules::Rules;
+use crate::rules::{Placement, Rules};
 use crate::server;
+use crate::store::map_of;
 use crate::throwaway::{Options, Server};
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ pub(super) struct Told;
 
 /// Finds both, and says on standard error where the tables are from.
 pub(super) fn find(sought: &Sought<'_>) -> Result<Found, Told> {
-    let (rules, configured) = match sought.rules {
+    let (mut rules, configured) = match sought.rules {
         Some(folder) => {
             let shards = (0..sought.shards).map(|number| format!("s{number}")).collect();
             (server::read_rules(folder, shards, ShardId(0)).map_err(|found| show(&found))?, None)
@@ -61,7 +62,10 @@ pub(super) fn find(sought: &Sought<'_>) -> Result<Found, Told> {
         (Some(file), _) => Source::Catalog(Box::new(of_file(file)?)),
         (None, Some((config, cluster))) if !sought.is_offline => {
             match check::catalog(&config, &cluster, sought.database) {
-                Ok(catalog) => Source::Catalog(Box::new(catalog)),
+                Ok((catalog, ranges)) => {
+                    rules = with_maps(rules, &ranges)?;
+                    Source::Catalog(Box::new(catalog))
+                }
                 Err(found) => {
                     let what = "the tables are not known, so the plan is by the rules alone";
                     output::complain(&format!("{what}: {found}"));
@@ -72,6 +76,23 @@ pub(super) fn find(sought: &Sought<'_>) -> Result<Found, Told> {
         (None, _) => Source::Rules,
     };
     Ok(Found { rules, source, allows_hints })
+}
+
+/// The rules with the buckets where the store has them.
+fn with_maps(rules: Rules, ranges: &check::BucketRanges) -> Result<Rules, Told> {
+    let shards = rules.shard_names().to_vec();
+    let mut wrong = None;
+    let placed = rules.with_maps(|group| {
+        let Placement::Hash(map) = &group.placement else { return None };
+        let ranges = ranges.get(&group.name)?;
+        let buckets = u32::try_from(map.buckets()).unwrap_or(u32::MAX);
+        map_of(&group.name, buckets, ranges, &shards).map_err(|error| wrong = Some(error.to_string())).ok()
+    });
+    let placed = placed.map_err(|error| error.to_string());
+    wrong.map_or(placed, Err).map_err(|found| {
+        output::complain(&found);
+        Told
+    })
 }
 
 fn show(found: &[crate::diagnostic::Diagnostic]) -> Told {

@@ -61,6 +61,8 @@ pub struct HbaRule {
     pub addresses: AddressSet,
     /// The proof.
     pub method: HbaMethod,
+    /// What the client's certificate must be besides.
+    pub client_cert: HbaClientCert,
     /// The rule's line in the file, from 1; 0 for the default rules.
     pub line: u32,
 }
@@ -93,6 +95,17 @@ pub enum HbaMethod {
     Password,
     /// A TLS client certificate whose common name is the user.
     Cert,
+}
+
+/// What a client's certificate must be, besides the method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HbaClientCert {
+    /// Need not be there.
+    NotAsked,
+    /// There, and signed by the listener's `client_ca`.
+    VerifyCa,
+    /// Also with the user's name as its common name.
+    VerifyFull,
 }
 
 /// All names, or those listed.

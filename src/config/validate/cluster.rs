@@ -78,7 +78,8 @@ impl Context<'_> {
         let maintenance = self.maintenance(raw.maintenance_user, raw.maintenance_password);
         if rules.is_some() && maintenance.is_none() {
             let warning = self.source.warning(name.span(), "sharding rules without `maintenance_user`");
-            self.push(warning.hint("Howdah loads the catalog as that user; add `maintenance_user = ...`"));
+            let why = "without one, where rows lie is not kept on the shards, so that only one proxy may run; add `maintenance_user = ...`";
+            self.push(warning.hint(why));
         }
         Some(Cluster {
             name: name.get().clone(),

@@ -2,10 +2,10 @@
 
 use super::{Context, address};
 use crate::config::model::{
-    ADMIN_DATABASE, ANY_DATABASE, AddressSet, Cluster, HbaConnection, HbaMethod, HbaRule, Listener,
-    ListenerTls, NameSet, User,
+    ADMIN_DATABASE, ANY_DATABASE, AddressSet, Cluster, HbaClientCert, HbaConnection, HbaMethod, HbaRule,
+    Listener, ListenerTls, NameSet, User,
 };
-use crate::config::raw::{RawHba, RawHbaMethod, RawHbaType, RawList};
+use crate::config::raw::{RawClientCert, RawHba, RawHbaMethod, RawHbaType, RawList};
 use crate::diagnostic::At;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,6 +49,7 @@ impl Context<'_> {
         let databases = self.database_set(raw.database, known);
         let users = name_set(raw.user);
         let method = raw.method?;
+        let client_cert = self.client_cert(raw.clientcert.as_ref(), connection, *method.get(), known);
         if *method.get() == RawHbaMethod::Cert {
             if !known.has_client_ca() {
                 let found = "the method \"cert\" needs a listener whose tls has `client_ca`; none has";
@@ -80,8 +81,46 @@ impl Context<'_> {
                 RawHbaMethod::Password => HbaMethod::Password,
                 RawHbaMethod::Cert => HbaMethod::Cert,
             },
+            client_cert,
             line,
         })
+    }
+
+    /// As in pg_hba.conf: `clientcert` is for connections with TLS, and the method `cert` looks at the name anyway.
+    fn client_cert(
+        &mut self,
+        raw: Option<&At<RawClientCert>>,
+        connection: RawHbaType,
+        method: RawHbaMethod,
+        known: &Known<'_>,
+    ) -> HbaClientCert {
+        let Some(raw) = raw else { return HbaClientCert::NotAsked };
+        if connection != RawHbaType::Hostssl {
+            let found = "`clientcert` in a rule for connections without TLS";
+            self.error(raw.span(), found, "type \"hostssl\", or no `clientcert`");
+        } else if !known.has_client_ca() {
+            let found = "`clientcert` needs a listener whose tls has `client_ca`; none has";
+            self.error(raw.span(), found, "a `client_ca`, or no `clientcert`");
+        }
+        match raw.get() {
+            RawClientCert::VerifyCa if method == RawHbaMethod::Cert => {
+                let found = "`clientcert` \"verify-ca\" with the method \"cert\", which asks for more";
+                self.error(raw.span(), found, "\"verify-full\", or no `clientcert`");
+                HbaClientCert::VerifyFull
+            }
+            RawClientCert::VerifyCa => HbaClientCert::VerifyCa,
+            RawClientCert::VerifyFull => HbaClientCert::VerifyFull,
+        }
+    }
+
+    /// Names that mean something else in pg_hba.conf, and would match nothing here.
+    fn not_special(&mut self, raw: &At<RawList>, special: &[&str]) {
+        let is_special =
+            |name: &&String| special.contains(&name.as_str()) || name.starts_with(['+', '@', '/']);
+        for name in items(raw.get()).iter().filter(is_special) {
+            let found = format!("{name:?}, which in pg_hba.conf stands for others");
+            self.error(raw.span(), found, "each by its name, or \"all\"");
+        }
     }
 
     fn addresses(&mut self, raw: Option<At<RawList>>) -> AddressSet {
@@ -111,6 +150,7 @@ impl Context<'_> {
     fn names_are_known(&mut self, raw: Option<&At<RawList>>, known: &Known<'_>) {
         let Some(raw) = raw else { return };
         self.not_empty(raw, "user");
+        self.not_special(raw, &[]);
         for name in items(raw.get()) {
             if name != "all" && !known.users.contains_key(name) && !known.has_auth_query {
                 let found = format!("the rule names the user {name:?}, which no [[user]] defines");
@@ -123,8 +163,9 @@ impl Context<'_> {
     fn database_set(&mut self, raw: Option<At<RawList>>, known: &Known<'_>) -> NameSet {
         if let Some(raw) = &raw {
             self.not_empty(raw, "database");
+            self.not_special(raw, &["samerole", "samegroup"]);
             let is_known = |name: &str| {
-                name == "all"
+                matches!(name, "all" | "sameuser")
                     || name == ADMIN_DATABASE
                     || known.clusters.contains_key(name)
                     || known.clusters.contains_key(ANY_DATABASE)
@@ -147,6 +188,7 @@ fn default_rules() -> Vec<HbaRule> {
         users: NameSet::All,
         addresses: AddressSet::All,
         method: HbaMethod::ScramSha256,
+        client_cert: HbaClientCert::NotAsked,
         line: 0,
     };
     vec![rule(HbaConnection::Host), rule(HbaConnection::Local)]
