@@ -262,7 +262,8 @@ impl Client {
         }
         let begins = needs.commands.iter().find(|(command, _, _)| *command == Command::Begin);
         if let (Some((_, text, modes)), TransactionStatus::Idle) = (begins, status) {
-            if only_commands && needs.commands.len() == 1 && ends_with_sync {
+            let is_alone = only_commands && needs.commands.len() == 1 && ends_with_sync;
+            if is_alone && self.is_between_messages() {
                 let (text, modes) = (text.clone(), *modes);
                 self.open_block(&text, &modes)?;
                 return self.answer_alone(frames, begin_tag(&text));
