@@ -253,7 +253,9 @@ impl Client {
             self.warn(&warning);
         }
         match one.command {
-            Command::Begin if self.session.status() == TransactionStatus::Idle && !self.is_between_messages() => {
+            Command::Begin
+                if self.session.status() == TransactionStatus::Idle && !self.is_between_messages() =>
+            {
                 // Messages without Sync went before: the transaction that they began becomes the block, there.
                 let current = self.current_or_home()?;
                 self.routed()?.block = Some(Block::new(sql, &one.modes).with_joined(current));
