@@ -102,6 +102,8 @@ states! {
     DUPLICATE_PREPARED_STATEMENT = b"42P05";
     /// undefined_object
     UNDEFINED_OBJECT = b"42704";
+    /// lock_not_available
+    LOCK_NOT_AVAILABLE = b"55P03";
     /// too_many_connections: a pool or client limit was reached
     TOO_MANY_CONNECTIONS = b"53300";
     /// program_limit_exceeded

@@ -51,7 +51,8 @@ fn write_orders(proxy: &Howdah, first: u64, stop: &AtomicBool) -> u64 {
             Some(_) => order,
         };
         if let Some(code) = last.sqlstate() {
-            assert_eq!(code, "55000", "{last:?}");
+            // The second: this proxy has not read its rules again yet.
+            assert!(["55P03", "55000"].contains(&code.as_str()), "{last:?}");
             is_changed = true;
         }
         wire.query(if is_changed { "rollback" } else { "commit" });

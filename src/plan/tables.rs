@@ -58,8 +58,8 @@ fn relation<'a>(
     let shown = named.name.join(".");
     let Some(relation) = named.oid.and_then(|oid| schema.catalog().relation_by_oid(oid)) else {
         if let Some(meaning) = schema.resolve(subject.context.search_path, &named.name) {
-            if let Meaning::Blocked(reason) = meaning {
-                return Err(blocked(reason));
+            if let Meaning::Blocked(error) = meaning {
+                return Err(SqlError::clone(error));
             }
             return Err(SqlError::new(
                 sqlstate::UNDEFINED_TABLE,
@@ -73,7 +73,7 @@ fn relation<'a>(
     match schema.meaning(relation.oid) {
         None => Ok(()),
         Some(Meaning::Single(single)) => allowed(&single.hazards, is_target),
-        Some(Meaning::Blocked(reason)) => Err(blocked(reason)),
+        Some(Meaning::Blocked(error)) => Err(SqlError::clone(error)),
         Some(Meaning::Reaches(how)) => Err(SqlError::refused(
             format!("\"{shown}\" is {how}, which is sharded; using it is not supported yet"),
             "Use the sharded table itself, with a condition on its key.",
@@ -211,12 +211,6 @@ pub(super) fn locks(statement: &Statement, uses: &Uses<'_>) -> Result<(), SqlErr
         ),
         "Name the sharded tables behind FOR UPDATE OF.",
     ))
-}
-
-/// Why a table is not used now: proxies do not agree on where it lies.
-pub(super) fn blocked(reason: &str) -> SqlError {
-    SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, reason.to_owned())
-        .with_hint("Every proxy of the cluster must have the same sharding rules; other tables can be used.")
 }
 
 /// Whether a table may be used, and written to where it is the target.

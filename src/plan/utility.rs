@@ -267,7 +267,7 @@ pub(super) fn route(subject: &Subject<'_>, reason: Option<&str>) -> Result<Shard
         let name = &notable.name;
         for meaning in meanings(subject, notable) {
             match meaning {
-                Meaning::Blocked(reason) => return Err(super::tables::blocked(reason)),
+                Meaning::Blocked(error) => return Err(SqlError::clone(error)),
                 Meaning::Sharded(_) | Meaning::Reaches(_) | Meaning::Reference if is_share => {}
                 Meaning::Sharded(_) => return Err(refuse(mentions, name, "is sharded", reason)),
                 Meaning::Reaches(how) => return Err(refuse(mentions, name, &format!("is {how}"), reason)),

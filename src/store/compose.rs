@@ -6,8 +6,9 @@ use super::layout::{Layout, Subject};
 use super::pulse::Found;
 use super::records::{self, Stored};
 use super::settings::Common;
-use super::view::{Snapshot, Usable, blocked_reason};
+use super::view::{self, Snapshot, Usable};
 use crate::catalog::{Catalog, OidMap};
+use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::plan::Schema;
 use crate::rules::Rules;
@@ -23,6 +24,8 @@ pub(super) struct Known {
     shards: Vec<Shard>,
     /// A catalog changed since the last snapshot.
     is_catalog_changed: bool,
+    /// How many changes of the rules by this proxy are under way.
+    pub(super) changing: usize,
     /// The present snapshot is of all this.
     pub(super) is_composed: bool,
     drift: Arc<[String]>,
@@ -46,6 +49,7 @@ impl Known {
             home: None,
             shards: vec![Shard::Unknown; shards],
             is_catalog_changed: false,
+            changing: 0,
             is_composed: false,
             drift: Arc::default(),
         }
@@ -119,13 +123,13 @@ pub(super) async fn compose(
     if known.is_catalog_changed {
         tell_oids(known, &catalog, common);
     }
-    let blocked = blocked(&known.rules, stored);
+    let blocked = blocked(&known.rules, stored, known.changing > 0);
     let drift = known.drift(common.settings.home, rules.shard_names());
     let of = Arc::clone(&rules);
     let joined = tokio::task::spawn_blocking(move || {
         let mut schema = Schema::new(of, catalog);
-        for ((schema_name, table), reason) in &blocked {
-            schema.block(schema_name, table, reason);
+        for ((schema_name, table), error) in &blocked {
+            schema.block(schema_name, table, error);
         }
         schema
     });
@@ -144,18 +148,17 @@ fn tell_oids(known: &Known, home: &Catalog, common: &Common) {
     }
 }
 
-/// The tables that must not be used, with the reason.
-fn blocked(rules: &Rules, stored: &Stored) -> Vec<(Subject, String)> {
+/// The tables that must not be used, with what who uses them is told.
+fn blocked(rules: &Rules, stored: &Stored, is_changing: bool) -> Vec<(Subject, SqlError)> {
     let differences = stored.layout.differences(&Layout::of(rules));
-    let mut blocked: Vec<(Subject, String)> = Vec::new();
+    let mut blocked: Vec<(Subject, SqlError)> = Vec::new();
     if let Some(change) = &stored.change {
-        blocked
-            .extend(change.subjects.iter().map(|subject| (subject.clone(), blocked_reason(subject, true))));
+        blocked.extend(change.subjects.iter().map(|subject| (subject.clone(), view::blocked(subject, true))));
     }
     for difference in differences {
         if !blocked.iter().any(|(subject, _)| *subject == difference.subject) {
-            let reason = blocked_reason(&difference.subject, false);
-            blocked.push((difference.subject, reason));
+            let error = view::blocked(&difference.subject, is_changing);
+            blocked.push((difference.subject, error));
         }
     }
     blocked

@@ -190,9 +190,10 @@ impl Work {
                     None => return,
                 },
                 Some((rules, agreed, done)) = ears.agreed.recv() => {
+                    self.known.changing = self.known.changing.saturating_sub(1);
+                    self.known.is_composed = false;
                     if agreed.is_ok() {
                         self.known.rules = rules;
-                        self.known.is_composed = false;
                     }
                     told = Some((agreed, done));
                 }
@@ -252,7 +253,8 @@ impl Work {
     }
 
     /// Changes the rules beside the keeper's own work, which others may be waiting for.
-    fn agree(&self, rules: Arc<Rules>, done: oneshot::Sender<Result<(), StoreError>>) {
+    fn agree(&mut self, rules: Arc<Rules>, done: RulesDone) {
+        self.known.changing += 1;
         let (common, agreed) = (Arc::clone(&self.common), self.agreed.clone());
         tokio::spawn(async move {
             let result = change::change_rules(&common, &rules).await;

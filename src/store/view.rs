@@ -151,6 +151,20 @@ impl View {
         }
     }
 
+    /// Waits until there is another snapshot than that of `version`; `false` where there is none within `limit`.
+    pub async fn changed_from(&self, version: u64, limit: Duration) -> bool {
+        let end = tokio::time::Instant::now() + limit;
+        loop {
+            let changed = self.changed.notified();
+            if self.version() != version {
+                return true;
+            }
+            if tokio::time::timeout_at(end, changed).await.is_err() {
+                return false;
+            }
+        }
+    }
+
     /// Waits until it is known that a shard is the one that the configuration says.
     ///
     /// # Errors
@@ -278,14 +292,18 @@ fn unsettled(behind: &[String]) -> String {
     }
 }
 
-/// Why a table that is to lie elsewhere is not used.
-pub(super) fn blocked_reason(subject: &Subject, is_under_way: bool) -> String {
+/// What who uses a table is told that is to lie elsewhere.
+pub(super) fn blocked(subject: &Subject, is_under_way: bool) -> SqlError {
     let name = super::layout::name_of(subject);
     if is_under_way {
-        format!("the sharding rule of {name} is being changed: try again")
-    } else {
+        let message = format!("the sharding rule of {name} is being changed");
+        return SqlError::new(sqlstate::LOCK_NOT_AVAILABLE, message).with_hint("Try again in a moment.");
+    }
+    SqlError::new(
+        sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
         format!(
             "this proxy's sharding rules put {name} elsewhere than the cluster's do: reload its configuration"
-        )
-    }
+        ),
+    )
+    .with_hint("Every proxy of the cluster must have the same sharding rules; other tables can be used.")
 }

@@ -178,7 +178,10 @@ impl Client {
             Err(_) if frames.iter().filter(|(tag, _)| *tag == frontend::BIND).count() > 1 => {
                 return self.run_steps(&frames).await;
             }
-            Err(error) => return self.refuse_batch(&frames, error).await,
+            Err(error) => {
+                let error = self.wait_for_rules(error).await?;
+                return self.refuse_batch(&frames, error).await;
+            }
         };
         if self.needs_steps(&needs, ends_with_sync)? {
             return self.run_steps(&frames).await;

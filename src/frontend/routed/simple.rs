@@ -67,7 +67,10 @@ impl Client {
         {
             return match one {
                 Ok(ref mut one) => self.run_one(frame, b"", one).await,
-                Err(error) => self.refuse(frontend::QUERY, &error).await,
+                Err(error) => {
+                    let error = self.wait_for_rules(error).await?;
+                    self.refuse(frontend::QUERY, &error).await
+                }
             };
         }
         let body = self.input.get(frame.start + HEADER_LEN..frame.end).unwrap_or_default();
@@ -90,7 +93,10 @@ impl Client {
             match self.aim(statement.text(&sql), statement, scs) {
                 Ok(one) => aimed.push(one),
                 Err(_) if statements.len() > 1 => return self.run_several(&sql, &statements).await,
-                Err(error) => return self.refuse(frontend::QUERY, &error).await,
+                Err(error) => {
+                    let error = self.wait_for_rules(error).await?;
+                    return self.refuse(frontend::QUERY, &error).await;
+                }
             }
         }
         match aimed.as_mut_slice() {

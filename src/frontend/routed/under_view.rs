@@ -84,6 +84,24 @@ impl Client {
         .with_hint("Run the transaction again.")))
     }
 
+    /// A statement cannot be planned. Where that is so because the rule of a table is being changed, waits a
+    /// while until it is planned anew; else, or where something of the message was done, gives the error back.
+    pub(super) async fn wait_for_rules(&mut self, error: SqlError) -> Result<SqlError, End> {
+        let Some(view) = self.database.view.clone() else { return Ok(error) };
+        let is_untouched = self.routed()?.is_untouched && !self.routed()?.in_steps;
+        if error.code != sqlstate::LOCK_NOT_AVAILABLE
+            || !is_untouched
+            || !self.is_outside()
+            || !self.is_quiet()
+        {
+            return Ok(error);
+        }
+        let version = self.routed()?.version;
+        // Who changes the rule waits for statements that are under way: this one is not.
+        self.handle.end_plan();
+        if view.changed_from(version, VIEW_TIMEOUT).await { Err(End::Stale) } else { Ok(error) }
+    }
+
     /// Whether a shard was known to be the one that the configuration says when what is planned by was made.
     pub(super) fn may_use(&self, shard: ShardId) -> bool {
         self.routed.as_deref().is_none_or(|routed| routed.router.may_use(shard))

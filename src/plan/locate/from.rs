@@ -246,7 +246,7 @@ impl<'q> Locate<'q> {
             None => return own(rules.home()),
             Some(Meaning::Single(single)) => return own(single.shard),
             Some(Meaning::Reaches(how)) => return own(rules.home()).because(format!("\"{name}\" is {how}")),
-            Some(Meaning::Blocked(reason)) => return own(rules.home()).because(reason.clone()),
+            Some(Meaning::Blocked(error)) => return own(rules.home()).because(error.message.to_string()),
             Some(Meaning::Reference) => Part { has_tables: true, name: name.to_owned(), ..Part::nothing() },
             Some(Meaning::Sharded(rule)) => {
                 let rule = self.schema.sharded(*rule);

@@ -2,16 +2,17 @@
 
 use super::{Meaning, Schema};
 use crate::catalog::{Catalog, Relation};
+use crate::error::SqlError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Schema {
     /// Refuses every use of a table, or of all tables of a schema (an empty name), and of what reaches them.
-    pub fn block(&mut self, schema: &str, table: &str, reason: &str) {
+    pub fn block(&mut self, schema: &str, table: &str, error: &SqlError) {
         let catalog = Arc::clone(&self.catalog);
         let is_it =
             |relation: &&Relation| relation.schema == schema && (table.is_empty() || relation.name == table);
-        let blocked = Meaning::Blocked(reason.to_owned());
+        let blocked = Meaning::Blocked(Box::new(error.clone()));
         let mut names = Vec::new();
         for oid in reaching(&catalog, catalog.relations().filter(is_it).map(|relation| relation.oid)) {
             self.meanings.insert(oid, blocked.clone());

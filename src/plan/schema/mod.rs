@@ -7,6 +7,7 @@ mod meanings;
 
 use super::hazard::{Hazards, Reach};
 use crate::catalog::{Catalog, Function, SearchPath};
+use crate::error::SqlError;
 use crate::ids::ShardId;
 use crate::rules::{FunctionRule, FunctionTouches, Rules, ShardedTable};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,8 +38,8 @@ pub(super) enum Meaning {
     Reaches(String),
     /// A table that lies whole on one shard, or a view over such and reference tables.
     Single(Single),
-    /// Not to be used now, for this reason.
-    Blocked(String),
+    /// Not to be used now: who does is told this.
+    Blocked(Box<SqlError>),
 }
 
 /// A table of one shard, and what stands in the way of using it.
