@@ -2,12 +2,13 @@
 
 use super::{Limits, MergePlan};
 use crate::datum::order::Style;
+use std::sync::Arc;
 
 /// What an execution is merged by.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup<'a> {
     /// The plan.
-    pub plan: &'a MergePlan,
+    pub plan: &'a Arc<MergePlan>,
     /// The plan's LIMIT and OFFSET.
     pub limits: Limits,
     /// What of the session decides how values look.
@@ -45,7 +46,7 @@ pub enum Step {
 /// What is kept of a [`Setup`].
 #[derive(Debug)]
 pub(super) struct OwnSetup {
-    pub(super) plan: MergePlan,
+    pub(super) plan: Arc<MergePlan>,
     pub(super) style: Style,
     pub(super) formats: Vec<i16>,
     pub(super) describes: bool,
@@ -55,7 +56,7 @@ pub(super) struct OwnSetup {
 impl OwnSetup {
     pub(super) fn of(setup: &Setup<'_>) -> OwnSetup {
         OwnSetup {
-            plan: setup.plan.clone(),
+            plan: Arc::clone(setup.plan),
             style: setup.style,
             formats: setup.formats.to_vec(),
             describes: setup.describes,

@@ -56,6 +56,7 @@ use crate::ids::{ShardId, ShardSet};
 use crate::merge::{Limits, MergePlan};
 use crate::rules::Rules;
 use crate::sql::splice::Edit;
+use std::sync::Arc;
 
 /// What a statement is planned against.
 #[derive(Clone, Copy, Debug)]
@@ -143,7 +144,7 @@ pub struct Sharded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Several {
     /// They answer, and their answers are merged.
-    Scatter(Scatter),
+    Scatter(Arc<Scatter>),
     /// It is an ordinary EXPLAIN: the proxy answers with its own plan.
     Explain(Box<Explain>),
     /// Nothing: it is refused.
@@ -156,7 +157,7 @@ pub struct Scatter {
     /// What is changed in the text that every shard gets, in the order of its tokens.
     pub edits: Vec<Edit>,
     /// How the answers are put together.
-    pub merge: MergePlan,
+    pub merge: Arc<MergePlan>,
     /// Parameters that the edits repeat, so that their types must not depend on where they stand: the client
     /// has to have declared them.
     pub declared: Vec<usize>,
@@ -179,7 +180,7 @@ pub enum Bound<'p> {
     /// Send them, edited, to these shards, at least two, and merge.
     Scatter {
         /// What to send and how to merge.
-        scatter: &'p Scatter,
+        scatter: &'p Arc<Scatter>,
         /// The shards.
         shards: ShardSet,
         /// The numbers of LIMIT and OFFSET.

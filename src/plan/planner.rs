@@ -14,6 +14,7 @@ use crate::ids::ShardId;
 use crate::sql::plpgsql;
 use crate::sql::query::{self, Kind, Names, NotRead, Statement};
 use crate::sql::template::{self, Template};
+use std::sync::Arc;
 
 /// A statement being planned.
 pub(super) struct Subject<'a> {
@@ -238,7 +239,7 @@ fn route(
     let describes = describes(&prune).unwrap_or(subject.home());
     let mut declined = vec![Declined { rung: Rung::Single, reason: explain::several_reason(&prune, uses) }];
     let several = match scatter {
-        Ok(scatter) => Several::Scatter(scatter),
+        Ok(scatter) => Several::Scatter(Arc::new(scatter)),
         Err(reason) => {
             declined.push(Declined { rung: Rung::Scatter, reason });
             // What is wrong whatever the shard is told as Postgres would.

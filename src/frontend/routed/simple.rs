@@ -478,7 +478,7 @@ pub(super) fn target_of<V: Values>(planned: &Planned, values: &V, rules: &Rules)
     Ok(match bind(planned, rules, values)? {
         Bound::Single(shard) => Target::Shard(shard),
         Bound::Scatter { scatter, shards, limits } => {
-            Target::Scatter(Spread { scatter: scatter.clone(), shards: shards.iter().collect(), limits })
+            Target::Scatter(Spread { scatter: Arc::clone(scatter), shards: shards.iter().collect(), limits })
         }
         Bound::Explain(explained) => {
             let inner = bind(&explained.inner, rules, values);

@@ -9,6 +9,7 @@ use crate::datum::oid;
 use crate::datum::order::Style;
 use crate::protocol::frame;
 use crate::protocol::read::Reader;
+use std::sync::Arc;
 
 /// A cell as text; `None` is NULL.
 type Cell = Option<String>;
@@ -78,7 +79,7 @@ impl<'a> Play<'a> {
 
     pub(super) fn run(&self, answers: &[Vec<u8>]) -> Result<Vec<u8>, SqlError> {
         let mut merge = Merge::new(Setup {
-            plan: self.plan,
+            plan: &Arc::new(self.plan.clone()),
             limits: self.limits,
             style: self.style,
             formats: self.formats,

@@ -131,7 +131,7 @@ fn what_differs_or_cannot_be_compared_fails_before_the_first_row() {
 #[test]
 fn a_leg_that_is_ahead_is_not_read() {
     let mut merge = Merge::new(Setup {
-        plan: &ordered(&[key(0)]),
+        plan: &Arc::new(ordered(&[key(0)])),
         limits: Limits::default(),
         style: Style::default(),
         formats: &[],
@@ -191,7 +191,7 @@ fn long_rows_pass_before_they_are_whole() {
 fn a_client_that_fetches_gets_as_many_rows_as_it_asks_for() {
     for plan in [MergePlan::new(MergeKind::Concat), ordered(&[key(0)])] {
         let mut merge = Merge::new(Setup {
-            plan: &plan,
+            plan: &Arc::new(plan),
             limits: Limits { limit: Some(5), offset: 0 },
             style: Style::default(),
             formats: &[],
@@ -228,7 +228,7 @@ fn a_client_that_fetches_gets_as_many_rows_as_it_asks_for() {
 #[test]
 fn a_drained_merge_shows_messages_and_drops_rows() {
     let mut merge = Merge::new(Setup {
-        plan: &MergePlan::new(MergeKind::Concat),
+        plan: &Arc::new(MergePlan::new(MergeKind::Concat)),
         limits: Limits::default(),
         style: Style::default(),
         formats: &[],

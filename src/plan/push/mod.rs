@@ -18,6 +18,7 @@ use super::{KeySource, Scatter};
 use crate::datum::key::{KeyType, KeyValue};
 use crate::merge::{LimitSource, MergeKind, MergePlan};
 use crate::sql::query::{Body, Expr, LiteralKind, LiteralValue, Query, Select};
+use std::sync::Arc;
 use text::Text;
 
 /// A rung's answer: a plan or why it declined.
@@ -95,7 +96,7 @@ impl<'q> Push<'_, 'q> {
         merge.shown = text.shown();
         merge.width = text.width();
         let (edits, declared) = text.finish();
-        Ok(Scatter { edits, merge, declared })
+        Ok(Scatter { edits, merge: Arc::new(merge), declared })
     }
 
     /// Rows that lie by key: each shard gives its own.

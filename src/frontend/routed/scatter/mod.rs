@@ -17,6 +17,7 @@ use crate::plan::Scatter;
 use crate::protocol::{TransactionStatus, frontend, write};
 use run::{Run, Turn};
 use std::future::poll_fn;
+use std::sync::Arc;
 
 /// Whether the client is told the rows' description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub(super) enum Ask {
 #[derive(Clone, Debug)]
 pub(super) struct Spread {
     /// What to send and how to merge.
-    pub(super) scatter: Scatter,
+    pub(super) scatter: Arc<Scatter>,
     /// The shards, in rising order.
     pub(super) shards: Vec<ShardId>,
     /// The numbers of LIMIT and OFFSET.
@@ -209,12 +210,12 @@ impl Client {
 
 /// The number at the end of `SET name TO '3'`; 0 where there is none.
 fn last_integer(replay: &[u8]) -> i32 {
-    let text = String::from_utf8_lossy(replay);
-    let text = text.trim_end_matches(['\'', ';', ' ']);
-    let start = text.rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| at + 1);
-    let number: i32 = text.get(start..).and_then(|digits| digits.parse().ok()).unwrap_or(0);
-    let is_negative = text.get(..start).is_some_and(|before| before.ends_with('-'));
-    if is_negative { -number } else { number }
+    let end = replay.iter().rposition(|byte| !matches!(byte, b'\'' | b';' | b' ')).map_or(0, |at| at + 1);
+    let text = replay.get(..end).unwrap_or_default();
+    let start = text.iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |at| at + 1);
+    let (before, digits) = text.split_at(start);
+    let number = str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0_i32);
+    if before.ends_with(b"-") { -number } else { number }
 }
 
 #[cfg(test)]
