@@ -109,6 +109,12 @@ impl Client {
     pub(super) async fn end_on_shards(&mut self, is_commit: bool) -> Result<bool, End> {
         let wrote = self.routed()?.block.as_ref().map(|block| block.wrote.clone()).unwrap_or_default();
         if !self.use_any_of_block()? {
+            if is_commit && !wrote.is_empty() {
+                // Never told COMMIT of what is gone.
+                write::error_response(&mut self.out, &writes_are_gone());
+                self.session.tracker_mut().rollback();
+                return Ok(true);
+            }
             let tracker = self.session.tracker_mut();
             if is_commit {
                 tracker.commit()
@@ -175,4 +181,13 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// The connections that wrote are lost, and the transaction with them.
+pub(super) fn writes_are_gone() -> SqlError {
+    SqlError::new(
+        crate::sqlstate::CONNECTION_FAILURE,
+        "the connections to the shards that the transaction wrote to were lost: the transaction is rolled back",
+    )
+    .with_hint("Run the transaction again.")
 }

@@ -3,6 +3,7 @@
 use super::super::client::{Client, End};
 use super::super::relay::{Event, with_scratch};
 use super::block::{Block, Command, command};
+use super::implicit::writes_are_gone;
 use super::scatter::{Ask, Describe, Spread};
 use super::several::copy_among;
 use super::several_without_sync;
@@ -347,6 +348,12 @@ impl Client {
         let next = self.routed()?.block.as_ref().filter(|_| chains).map(Block::chained);
         if !self.use_any_of_block()? {
             let was_failed = self.session.status() == TransactionStatus::Failed;
+            if is_commit && wrote.is_some() && !was_failed {
+                self.session.set_status(TransactionStatus::Idle);
+                self.routed()?.block = None;
+                self.session.tracker_mut().rollback();
+                return self.tell_failure(frontend::QUERY, &writes_are_gone());
+            }
             let status = if chains { TransactionStatus::InBlock } else { TransactionStatus::Idle };
             self.session.set_status(status);
             self.routed()?.block = next;
